@@ -11,8 +11,7 @@ use crate::ids::{
 };
 use crate::message::Message;
 
-/// Length of an onion packet in bytes (BOLT 4).
-pub const ONION_LEN: usize = 1366;
+pub use crate::message::ONION_LEN;
 
 /// One side's commitment with everything needed to broadcast or to continue from it.
 ///

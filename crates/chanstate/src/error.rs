@@ -113,9 +113,9 @@ pub enum Rejection {
     /// The channel is a shell restored from a backup.
     #[error("channel was restored from a backup")]
     Restored,
-    /// A shell's status bit cannot be cleared, it would have to invent commitments.
-    #[error("the restored bit cannot be cleared")]
-    ClearRestored,
+    /// The restored bit belongs to shells: it is neither set on a channel nor cleared on a shell.
+    #[error("the restored bit cannot be changed")]
+    RestoredBit,
     /// The channel has no commitments, it is a shell.
     #[error("channel has no commitments")]
     NoCommitments,

@@ -12,6 +12,7 @@ mod close;
 pub mod codec;
 mod commitment;
 mod error;
+pub mod facet;
 mod flags;
 mod ids;
 pub mod key;
@@ -21,8 +22,10 @@ pub mod record;
 mod revocation;
 mod setup;
 pub mod shachain;
+mod state;
 mod terms;
 pub mod tlv;
+pub mod transition;
 
 pub use change::{ChannelChange, Record};
 pub use channel::{Channel, ChannelShell, NewChannel, RevocationState};
@@ -41,4 +44,5 @@ pub use revocation::{PreviousState, RevokedCommitment, RevokedHtlc, RevokedState
 pub use setup::{
     FinalHtlc, FinalHtlcRecord, ForwardingPolicy, ForwardingPolicyRecord, OpeningStateRecord,
 };
+pub use state::{ChannelState, PackageShape, StateFault};
 pub use terms::{ChannelConfig, ChannelTerms, KeyDescriptor, KeyLocator};

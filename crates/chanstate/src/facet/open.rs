@@ -1,0 +1,61 @@
+//! Channels that are not closed.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use bitcoin::OutPoint;
+use bitcoin::constants::ChainHash;
+use bitcoin::secp256k1::PublicKey;
+
+use super::Result;
+use crate::{Channel, ChannelId};
+
+/// What we share with a peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PeerTally {
+    /// A channel with the peer is open, or was open and is closed.
+    pub has_channels: bool,
+    /// Channels whose funding transaction is not confirmed.
+    pub pending_channels: usize,
+}
+
+/// Lists and finds channels that are not closed.
+///
+/// Lists are ordered by peer, chain and funding outpoint.
+///
+/// # Differences from lnd
+/// * Lists do not depend on link nodes.
+/// * Tallies of a peer without a channel on the chain are left out instead of being an error.
+#[async_trait]
+pub trait OpenChannelStore: Send + Sync {
+    /// Returns the channels with a peer, pending ones and those waiting for a close included.
+    async fn channels_of(&self, peer: &PublicKey) -> Result<Vec<Channel>>;
+
+    /// Returns the channel with this funding outpoint.
+    ///
+    /// # Errors
+    /// `Rejected(UnknownChannel)`, `Rejected(AlreadyClosed)`.
+    async fn channel(&self, point: OutPoint) -> Result<Channel>;
+
+    /// Returns the channel with this id.
+    ///
+    /// # Errors
+    /// `Rejected(UnknownChannelId)`, `Rejected(AlreadyClosed)`.
+    async fn channel_by_id(&self, id: ChannelId) -> Result<Channel>;
+
+    /// Returns all channels.
+    async fn all_channels(&self) -> Result<Vec<Channel>>;
+
+    /// Returns confirmed channels without a status bit.
+    async fn open_channels(&self) -> Result<Vec<Channel>>;
+
+    /// Returns unconfirmed channels without a status bit.
+    async fn pending_channels(&self) -> Result<Vec<Channel>>;
+
+    /// Returns channels with any status bit.
+    async fn waiting_close_channels(&self) -> Result<Vec<Channel>>;
+
+    /// Counts, for each peer, what we share on a chain, closed channels included unless they were
+    /// never confirmed.
+    async fn peer_tallies(&self, chain: ChainHash) -> Result<BTreeMap<PublicKey, PeerTally>>;
+}
