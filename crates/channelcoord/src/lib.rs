@@ -1,14 +1,26 @@
 //! Channels and their peers over any storage engine.
 //!
-//! * [`ChangeSet`]: what one call wants written, across domains.
-//! * [`Backend`]: what an engine has to provide.
+//! * [`Store`] serves every facet of `chanstate` and `linknode`, and [`PeerChannelStore`] what
+//!   spans both, over any [`Backend`].
+//! * [`ChangeSet`] is what one call wants written, across domains: applied whole or not at all.
+//! * [`Backend`] is what an engine has to provide; [`MemoryBackend`] is the shortest one.
 
 mod backend;
 mod change_set;
+mod committer;
+mod directory;
+mod locks;
+mod memory;
+mod reclaim;
 mod record;
+mod scan;
+mod store;
 
 pub use backend::{
     Backend, BackendError, Batch, ClaimError, CommitError, Epoch, Head, Seq, Settled, Verdict,
 };
 pub use change_set::{ChangeSet, Op, PackageAck, Subject};
+pub use memory::MemoryBackend;
 pub use record::{LndRecord, MetaRecord, Record, RecordRef, meta_key};
+pub use scan::scan_all;
+pub use store::{OpenError, PeerChannelStore, RestoredShell, Store, StoreOptions};

@@ -28,6 +28,15 @@ pub enum StoreError<R: std::error::Error + 'static = Rejection> {
     /// A rule of the domain forbids it. Fix the request.
     #[error("refused")]
     Rejected(#[source] R),
+    /// A record is larger than the engine can hold. Fix the request.
+    #[error("record {record} does not fit")]
+    Unstorable {
+        /// Names the record.
+        record: String,
+        /// What does not fit.
+        #[source]
+        cause: Cause,
+    },
     /// Another writer was faster, several times. Try again.
     #[error("conflict with another writer")]
     Conflict,
@@ -60,19 +69,20 @@ impl<R: std::error::Error + 'static> StoreError<R> {
         }
     }
 
-    /// The same failure in terms of another domain.
-    pub fn map_rejection<S: std::error::Error + 'static>(
-        self,
-        map: impl FnOnce(R) -> S,
-    ) -> StoreError<S> {
-        match self {
-            StoreError::Rejected(rejection) => StoreError::Rejected(map(rejection)),
+    /// The same failure for another domain; the rejection, which belongs to this one, comes back.
+    ///
+    /// # Errors
+    /// The rejection, if it is one.
+    pub fn recast<S: std::error::Error + 'static>(self) -> Result<StoreError<S>, R> {
+        Ok(match self {
+            StoreError::Rejected(rejection) => return Err(rejection),
+            StoreError::Unstorable { record, cause } => StoreError::Unstorable { record, cause },
             StoreError::Conflict => StoreError::Conflict,
             StoreError::Unavailable(cause) => StoreError::Unavailable(cause),
             StoreError::Unconfirmed(cause) => StoreError::Unconfirmed(cause),
             StoreError::Fenced => StoreError::Fenced,
             StoreError::Corrupt { record, cause } => StoreError::Corrupt { record, cause },
-        }
+        })
     }
 }
 

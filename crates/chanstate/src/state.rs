@@ -310,6 +310,15 @@ impl ChannelState {
         Some(std::iter::once(first).chain(found).find(current).unwrap_or(first))
     }
 
+    /// The package at a height that is kept under `source`.
+    pub fn packages_at(
+        &self,
+        height: CommitmentHeight,
+        source: ShortChannelId,
+    ) -> Option<&PackageShape> {
+        self.packages.get(&(height, source))
+    }
+
     /// Packages by height and source.
     pub fn packages(
         &self,

@@ -65,7 +65,7 @@ impl std::fmt::Debug for AdvanceTail {
 pub fn advance_tail(
     state: &ChannelState,
     options: Options,
-    request: AdvanceTail,
+    request: &AdvanceTail,
 ) -> Result<ChannelChange, Rejection> {
     let row = usable_row(state)?;
     let remote = state.remote().ok_or(Rejection::NoCommitments)?;
@@ -86,7 +86,7 @@ pub fn advance_tail(
     let mut change = ChannelChange::new(edited);
     let no = row.no;
 
-    let revoked = revoked_state(state, options, remote, &request)?;
+    let revoked = revoked_state(state, options, remote, request)?;
     change.put(Record::RevokedState(RevokedStateRecord { no, state: revoked }));
     // BOLT 3 has at most 49 buckets.
     let slot = slot as u8;
@@ -97,10 +97,10 @@ pub fn advance_tail(
     let mut holding = Holding::of(state);
     holding.lose_commitment(remote);
     holding.lose_updates(&diff.updates, crate::ids::Direction::Outgoing);
-    put_package(|record| change.put(record), &mut holding, Some(no), request.package)?;
+    put_package(|record| change.put(record), &mut holding, Some(no), &request.package)?;
 
     let list = ListKind::RemoteUnsignedLocal;
-    let unsigned = holding.updates(request.remote_unsigned_local, list.direction())?;
+    let unsigned = holding.updates(&request.remote_unsigned_local, list.direction())?;
     replace_list(state, &mut change, &mut holding, list, unsigned);
     let list = ListKind::UnsignedAcked;
     if let Some(updates) = state.list(list) {

@@ -33,7 +33,7 @@ pub struct AppendRemote {
 /// * `OnionLength`, `DuplicateHtlc`, `Message`, `TooLarge`.
 pub fn append_remote(
     state: &ChannelState,
-    request: AppendRemote,
+    request: &AppendRemote,
 ) -> Result<Option<ChannelChange>, Rejection> {
     let row = usable_row(state)?;
     let remote = state.remote().ok_or(Rejection::NoCommitments)?;
@@ -47,7 +47,7 @@ pub fn append_remote(
     request.ack_adds.iter().try_for_each(|add| own_ack(state, *add).map(drop))?;
 
     let mut holding = Holding::of(state);
-    let (commitment, diff) = split_pending(&mut holding, row.no, request.pending)?;
+    let (commitment, diff) = split_pending(&mut holding, row.no, &request.pending)?;
     super::local::require_forward(remote, &commitment)?;
     let mut edited = row.clone();
     edited.has_pending = true;
@@ -63,15 +63,15 @@ pub fn append_remote(
 pub(super) fn split_pending(
     holding: &mut Holding<'_>,
     no: ChannelNo,
-    pending: PendingCommitment,
+    pending: &PendingCommitment,
 ) -> Result<(CommitmentRecord, DiffRecord), Rejection> {
-    let commitment = holding.commitment(Side::Remote, pending.commitment)?;
+    let commitment = holding.commitment(Side::Remote, &pending.commitment)?;
     let diff = DiffRecord {
         no,
-        commit_sig: pending.commit_sig,
-        updates: holding.updates(pending.updates, Direction::Outgoing)?,
-        opened_circuits: pending.opened_circuits,
-        closed_circuits: pending.closed_circuits,
+        commit_sig: pending.commit_sig.clone(),
+        updates: holding.updates(&pending.updates, Direction::Outgoing)?,
+        opened_circuits: pending.opened_circuits.clone(),
+        closed_circuits: pending.closed_circuits.clone(),
     };
     Ok((commitment, diff))
 }

@@ -1,6 +1,7 @@
 //! Which HTLC records a change has to write and may drop.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use super::Rejection;
 use crate::change::{ChannelChange, Record};
@@ -45,12 +46,12 @@ impl<'a> Holding<'a> {
     pub(super) fn commitment(
         &mut self,
         side: Side,
-        commitment: Commitment,
+        commitment: &Commitment,
     ) -> Result<CommitmentRecord, Rejection> {
         fits("commitment height", commitment.height.0)?;
         let mut seen = HashSet::with_capacity(commitment.htlcs.len());
         let mut slots = Vec::with_capacity(commitment.htlcs.len());
-        for htlc in commitment.htlcs {
+        for htlc in &commitment.htlcs {
             if !seen.insert(htlc.key()) {
                 return Err(Rejection::DuplicateHtlc { id: htlc.id });
             }
@@ -68,15 +69,15 @@ impl<'a> Holding<'a> {
             remote_balance: commitment.remote_balance,
             commit_fee: commitment.commit_fee,
             fee_per_kw: commitment.fee_per_kw,
-            commit_tx: commitment.commit_tx,
-            commit_sig: commitment.commit_sig,
+            commit_tx: Arc::clone(&commitment.commit_tx),
+            commit_sig: commitment.commit_sig.clone(),
             slots,
-            custom_blob: commitment.custom_blob,
-            unknown_tlvs: commitment.unknown_tlvs,
+            custom_blob: commitment.custom_blob.clone(),
+            unknown_tlvs: commitment.unknown_tlvs.clone(),
         })
     }
 
-    fn slot(&mut self, htlc: Htlc) -> Result<HtlcSlot, Rejection> {
+    fn slot(&mut self, htlc: &Htlc) -> Result<HtlcSlot, Rejection> {
         let key = htlc.key();
         fits("HTLC id", key.id.0)?;
         if htlc.terms.onion.len() != ONION_LEN {
@@ -84,14 +85,19 @@ impl<'a> Holding<'a> {
         }
         let own_terms = match self.terms(key) {
             Some(known) if *known == htlc.terms => None,
-            Some(_) => Some(Box::new(htlc.terms)),
+            Some(_) => Some(Box::new(htlc.terms.clone())),
             None => {
-                self.new.insert(key, htlc.terms);
+                self.new.insert(key, htlc.terms.clone());
                 None
             }
         };
         self.gain(key);
-        Ok(HtlcSlot { key, output_index: htlc.output_index, signature: htlc.signature, own_terms })
+        Ok(HtlcSlot {
+            key,
+            output_index: htlc.output_index,
+            signature: htlc.signature.clone(),
+            own_terms,
+        })
     }
 
     /// Turns updates of one sender into references; their HTLCs gain one each.
@@ -100,19 +106,19 @@ impl<'a> Holding<'a> {
     /// `Message` for a message that is no update of a channel, `TooLarge`.
     pub(super) fn updates(
         &mut self,
-        updates: Vec<LogUpdate>,
+        updates: &[LogUpdate],
         direction: Direction,
     ) -> Result<Vec<UpdateRef>, Rejection> {
-        updates.into_iter().map(|update| self.update(update, direction)).collect()
+        updates.iter().map(|update| self.update(update, direction)).collect()
     }
 
     /// Turns one update into a reference where it can be given back identically from one.
     pub(super) fn update(
         &mut self,
-        update: LogUpdate,
+        update: &LogUpdate,
         direction: Direction,
     ) -> Result<UpdateRef, Rejection> {
-        let LogUpdate { log_index, message } = update;
+        let LogUpdate { log_index, message } = update.clone();
         let verbatim = |message| UpdateRef { log_index, body: UpdateBody::Message(message) };
         match message.kind() {
             MessageKind::UpdateAddHtlc => {}

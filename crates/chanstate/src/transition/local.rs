@@ -50,7 +50,7 @@ pub struct LocalUpdate {
 pub fn update_local(
     state: &ChannelState,
     options: Options,
-    request: UpdateLocal,
+    request: &UpdateLocal,
 ) -> Result<LocalUpdate, Rejection> {
     let row = usable_row(state)?;
     let local = state.local().ok_or(Rejection::NoCommitments)?;
@@ -59,7 +59,7 @@ pub fn update_local(
     require_total("total received", row.total_received, request.total_received)?;
 
     let mut holding = Holding::of(state);
-    let commitment = holding.commitment(Side::Local, request.commitment)?;
+    let commitment = holding.commitment(Side::Local, &request.commitment)?;
     require_forward(local, &commitment)?;
     let mut edited = row.clone();
     edited.local_height = Some(commitment.height);
@@ -68,7 +68,7 @@ pub fn update_local(
     edited.total_received = request.total_received;
     let mut change = ChannelChange::new(edited);
 
-    let acked = holding.updates(request.unsigned_acked, ListKind::UnsignedAcked.direction())?;
+    let acked = holding.updates(&request.unsigned_acked, ListKind::UnsignedAcked.direction())?;
     replace_list(state, &mut change, &mut holding, ListKind::UnsignedAcked, acked);
     let finals = lock_in(state, &mut change, &mut holding, commitment.local_log_index);
     if options.store_final_htlcs {

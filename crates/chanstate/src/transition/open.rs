@@ -16,7 +16,7 @@ use crate::shachain::MAX_INDEX;
 ///
 /// # Errors
 /// `OnionLength`, `DuplicateHtlc`, `TooLarge`.
-pub fn open(no: ChannelNo, channel: NewChannel) -> Result<ChannelChange, Rejection> {
+pub fn open(no: ChannelNo, channel: &NewChannel) -> Result<ChannelChange, Rejection> {
     let channel_id = ChannelId::from_outpoint(channel.funding_outpoint);
     let mut change = ChannelChange::new(ChannelRecord {
         no,
@@ -43,10 +43,10 @@ pub fn open(no: ChannelNo, channel: NewChannel) -> Result<ChannelChange, Rejecti
         remote_next_point: channel.remote_next_point,
         next_secret_index: MAX_INDEX,
     });
-    change.put(Record::Terms(TermsRecord { no, terms: Arc::new(channel.terms) }));
+    change.put(Record::Terms(TermsRecord { no, terms: Arc::new(channel.terms.clone()) }));
     let mut holding = Holding::empty(no, channel_id);
-    let local = holding.commitment(Side::Local, channel.local_commitment)?;
-    let remote = holding.commitment(Side::Remote, channel.remote_commitment)?;
+    let local = holding.commitment(Side::Local, &channel.local_commitment)?;
+    let remote = holding.commitment(Side::Remote, &channel.remote_commitment)?;
     change.put(Record::Commitment(local));
     change.put(Record::Commitment(remote));
     holding.settle(&mut change);
@@ -54,7 +54,7 @@ pub fn open(no: ChannelNo, channel: NewChannel) -> Result<ChannelChange, Rejecti
 }
 
 /// Creates a channel without commitments from a backup under the number `no`.
-pub fn restore(no: ChannelNo, shell: ChannelShell) -> ChannelChange {
+pub fn restore(no: ChannelNo, shell: &ChannelShell) -> ChannelChange {
     let mut change = ChannelChange::new(ChannelRecord {
         no,
         version: Version::ABSENT,
@@ -80,7 +80,7 @@ pub fn restore(no: ChannelNo, shell: ChannelShell) -> ChannelChange {
         remote_next_point: None,
         next_secret_index: MAX_INDEX,
     });
-    change.put(Record::Terms(TermsRecord { no, terms: Arc::new(shell.terms) }));
+    change.put(Record::Terms(TermsRecord { no, terms: Arc::new(shell.terms.clone()) }));
     change
 }
 
@@ -113,11 +113,11 @@ pub fn import(row: ChannelRecord, imported: Imported) -> Result<ChannelChange, R
     let mut change = ChannelChange::new(row);
     for (side, commitment) in [(Side::Local, imported.local), (Side::Remote, imported.remote)] {
         if let Some(commitment) = commitment {
-            change.put(Record::Commitment(holding.commitment(side, commitment)?));
+            change.put(Record::Commitment(holding.commitment(side, &commitment)?));
         }
     }
     if let Some(pending) = imported.pending {
-        let (commitment, diff) = super::append::split_pending(&mut holding, no, pending)?;
+        let (commitment, diff) = super::append::split_pending(&mut holding, no, &pending)?;
         change.put(Record::Commitment(commitment));
         change.put(Record::Diff(diff));
     }
@@ -127,7 +127,7 @@ pub fn import(row: ChannelRecord, imported: Imported) -> Result<ChannelChange, R
     ];
     for (list, updates) in lists {
         if let Some(updates) = updates {
-            let updates = holding.updates(updates, list.direction())?;
+            let updates = holding.updates(&updates, list.direction())?;
             change.put(Record::UpdateList(UpdateListRecord { no, list, updates }));
         }
     }

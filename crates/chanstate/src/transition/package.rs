@@ -105,7 +105,7 @@ pub fn check_ack(
 /// `Message`, `TooLarge`, `PackageFilter`: the source holds what a store cannot.
 pub fn import_package(
     state: Option<&ChannelState>,
-    package: ForwardingPackage,
+    package: &ForwardingPackage,
     verbatim: bool,
 ) -> Result<Vec<Record>, Rejection> {
     let mut records = Vec::new();
@@ -130,7 +130,7 @@ pub(super) fn put_package(
     mut write: impl FnMut(Record),
     holding: &mut Holding<'_>,
     no: Option<ChannelNo>,
-    package: ForwardingPackage,
+    package: &ForwardingPackage,
 ) -> Result<(), Rejection> {
     put(&mut write, no, package, &mut |update| holding.update(update, Direction::Incoming))
 }
@@ -138,8 +138,8 @@ pub(super) fn put_package(
 fn put(
     write: &mut impl FnMut(Record),
     no: Option<ChannelNo>,
-    package: ForwardingPackage,
-    refer: &mut dyn FnMut(LogUpdate) -> Result<UpdateRef, Rejection>,
+    package: &ForwardingPackage,
+    refer: &mut dyn FnMut(&LogUpdate) -> Result<UpdateRef, Rejection>,
 ) -> Result<(), Rejection> {
     let ForwardingPackage {
         source,
@@ -150,17 +150,23 @@ fn put(
         settle_fail_filter,
         forward_filter,
     } = package;
+    let (source, height) = (*source, *height);
     fits("package height", height.0)?;
-    if let Some(filter) = &forward_filter {
+    if let Some(filter) = forward_filter {
         covers(filter, adds.len())?;
     }
-    write(Record::Package(PackageRecord { source, height, no, forward_filter }));
+    write(Record::Package(PackageRecord {
+        source,
+        height,
+        no,
+        forward_filter: forward_filter.clone(),
+    }));
     let lists = [
         (PackageList::Adds, adds, ack_filter),
         (PackageList::SettleFails, settle_fails, settle_fail_filter),
     ];
     for (list, updates, filter) in lists {
-        covers(&filter, updates.len())?;
+        covers(filter, updates.len())?;
         for (index, update) in (0u16..).zip(updates) {
             if (update.message.kind() == MessageKind::UpdateAddHtlc) != (list == PackageList::Adds)
             {
@@ -175,8 +181,8 @@ fn put(
     Ok(())
 }
 
-fn keep(update: LogUpdate) -> Result<UpdateRef, Rejection> {
-    let LogUpdate { log_index, message } = update;
+fn keep(update: &LogUpdate) -> Result<UpdateRef, Rejection> {
+    let LogUpdate { log_index, message } = update.clone();
     Ok(UpdateRef { log_index, body: UpdateBody::Message(message) })
 }
 

@@ -1,0 +1,385 @@
+//! Groups the change sets of concurrent callers into one durable commit.
+//!
+//! One thread for each store. While a commit is on its way to disk, callers queue; the next commit
+//! takes all of them. A caller alone waits for nobody: there is no timer.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use chanstate::key::RecordKey;
+use chanstate::{Cause, CommitmentHeight, Record, ShortChannelId, Version};
+use thiserror::Error;
+use tokio::sync::oneshot;
+
+use crate::backend::{Backend, Batch, CommitError, Head, Settled, Verdict};
+use crate::change_set::{ChangeSet, Subject};
+use crate::locks::Guard;
+
+/// Most change sets in one commit.
+const MAX_BATCH: usize = 1024;
+
+/// Why a change set was not committed.
+#[derive(Clone, Debug)]
+pub(crate) enum Failure {
+    Conflict,
+    Refused { record: RecordKey, cause: Cause },
+    Unavailable(Cause),
+    Unconfirmed(Cause),
+    Fenced,
+    Diverged(Subject),
+}
+
+/// The store was shut or has failed.
+#[derive(Clone, Debug, Error)]
+pub(crate) enum Halt {
+    #[error("store is closed")]
+    Closed,
+    #[error("an earlier commit has an unknown outcome")]
+    Suspended,
+    #[error("committer stopped")]
+    Stopped,
+}
+
+/// What the committer tells of a committed change set, before its caller hears of it.
+pub(crate) trait Memory: Send + Sync + 'static {
+    /// The change set is durable.
+    fn applied(&self, set: &ChangeSet) -> Result<(), Failure>;
+    /// A subject is not what memory says.
+    fn conflict(&self, subject: Subject);
+    /// Next piece of background work, asked for when nobody waits.
+    fn idle_work(&self) -> Option<ChangeSet>;
+}
+
+/// Hands change sets to the thread that commits them.
+pub(crate) struct Committer {
+    queue: Arc<Queue>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Queue {
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Entry>,
+    halt: Option<Stop>,
+    head: Head,
+    nudge: bool,
+}
+
+/// Why no new change set is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// Finish what waits, then end.
+    Drain,
+    /// End after the commit in flight.
+    Drop,
+    Suspended,
+    Fenced,
+}
+
+struct Entry {
+    set: ChangeSet,
+    // Held until memory is up to date, so that the next call on the subject sees this one.
+    guards: Vec<Guard>,
+    reply: oneshot::Sender<Result<(), Failure>>,
+}
+
+impl Committer {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// If the system has no thread to spare.
+    pub(crate) fn start(
+        backend: Arc<dyn Backend>,
+        memory: Arc<dyn Memory>,
+        head: Head,
+    ) -> std::io::Result<Committer> {
+        let state = Mutex::new(State { head, ..State::default() });
+        let queue = Arc::new(Queue { state, wake: Condvar::new() });
+        let worker = Worker { queue: Arc::clone(&queue), backend, memory };
+        let thread = std::thread::Builder::new()
+            .name("chanstore-commit".into())
+            .spawn(move || worker.run())?;
+        Ok(Committer { queue, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Queues a change set; the receiver hears of its fate. The order of calls is the order of
+    /// commits for change sets that touch the same record.
+    pub(crate) fn enqueue(
+        &self,
+        set: ChangeSet,
+        guards: Vec<Guard>,
+    ) -> oneshot::Receiver<Result<(), Failure>> {
+        let (reply, receiver) = oneshot::channel();
+        let mut state = self.queue.lock();
+        match state.failure() {
+            // The receiver may be gone already, which is its own affair.
+            Some(failure) => drop(reply.send(Err(failure))),
+            None => {
+                state.waiting.push_back(Entry { set, guards, reply });
+                self.queue.wake.notify_one();
+            }
+        }
+        receiver
+    }
+
+    /// Why the store takes no calls any more.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        self.queue.lock().failure()
+    }
+
+    /// Where the store stands.
+    pub(crate) fn head(&self) -> Head {
+        self.queue.lock().head
+    }
+
+    /// Asks the thread to look for background work.
+    pub(crate) fn nudge(&self) {
+        self.queue.lock().nudge = true;
+        self.queue.wake.notify_one();
+    }
+
+    /// Commits what waits, refuses what comes, and waits for the end of the thread.
+    pub(crate) fn drain(&self) {
+        self.stop(Stop::Drain);
+    }
+
+    fn stop(&self, stop: Stop) {
+        self.queue.lock().halt.get_or_insert(stop);
+        self.queue.wake.notify_one();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.thread().id() != std::thread::current().id()
+            && thread.join().is_err()
+        {
+            tracing::error!("the commit thread panicked");
+        }
+    }
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        self.stop(Stop::Drop);
+    }
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn failure(&self) -> Option<Failure> {
+        Some(match self.halt? {
+            Stop::Drain | Stop::Drop => Failure::Unavailable(Arc::new(Halt::Closed)),
+            Stop::Suspended => Failure::Unavailable(Arc::new(Halt::Suspended)),
+            Stop::Fenced => Failure::Fenced,
+        })
+    }
+
+    /// Takes change sets in order as long as they touch different records. One that collides with
+    /// something taken or passed over waits, so the order on each record stays.
+    fn take_batch(&mut self) -> Vec<Entry> {
+        let mut footprint = Footprint::default();
+        let mut batch = Vec::new();
+        let mut passed = VecDeque::new();
+        while let Some(entry) = self.waiting.pop_front() {
+            let free = footprint.add(&entry.set);
+            if free && batch.len() < MAX_BATCH {
+                batch.push(entry);
+            } else {
+                passed.push_back(entry);
+            }
+            if batch.len() == MAX_BATCH {
+                break;
+            }
+        }
+        passed.append(&mut self.waiting);
+        self.waiting = passed;
+        batch
+    }
+}
+
+/// What a batch touches.
+#[derive(Default)]
+struct Footprint {
+    subjects: HashSet<Subject>,
+    blind: HashSet<RecordKey>,
+    packages: HashSet<(ShortChannelId, CommitmentHeight)>,
+    acked: HashSet<(ShortChannelId, CommitmentHeight)>,
+}
+
+impl Footprint {
+    /// Adds what `set` touches; false if some of it was touched before.
+    fn add(&mut self, set: &ChangeSet) -> bool {
+        let mut free = true;
+        for (subject, _) in set.guards() {
+            free &= self.subjects.insert(subject);
+        }
+        let blind_puts = set.puts.iter().map(|record| record.key());
+        let finals = set.channels.iter().flat_map(|change| change.puts());
+        let finals = finals.filter(|r| matches!(r, Record::FinalHtlc(_))).map(Record::key);
+        for key in blind_puts.chain(finals).chain(set.removes.iter().cloned()) {
+            free &= self.blind.insert(key);
+        }
+        for change in &set.channels {
+            for record in change.puts() {
+                if let Record::Package(package) = record {
+                    let place = (package.source, package.height);
+                    free &= self.packages.insert(place) && !self.acked.contains(&place);
+                }
+            }
+            for key in change.removes() {
+                if let (chanstate::key::Kind::Package, [source, height]) =
+                    (key.kind, key.parts.as_slice())
+                    && let (
+                        chanstate::key::KeyPart::Int(source),
+                        chanstate::key::KeyPart::Int(height),
+                    ) = (source, height)
+                {
+                    let place = (ShortChannelId(*source), CommitmentHeight(*height));
+                    free &= self.packages.insert(place) && !self.acked.contains(&place);
+                }
+            }
+        }
+        // Acknowledgements of one package may share a batch, of one update they may not.
+        for ack in &set.acks {
+            let place = (ack.source, ack.height);
+            free &= !self.packages.contains(&place) && self.blind.insert(ack.key());
+            self.acked.insert(place);
+        }
+        free
+    }
+}
+
+struct Worker {
+    queue: Arc<Queue>,
+    backend: Arc<dyn Backend>,
+    memory: Arc<dyn Memory>,
+}
+
+impl Worker {
+    fn run(&self) {
+        while let Some(work) = self.next() {
+            match work {
+                Work::Batch(batch) => self.commit(batch),
+                Work::Idle => self.commit_idle_work(),
+            }
+        }
+        let left: Vec<_> = self.queue.lock().waiting.drain(..).collect();
+        let failure = self.queue.lock().failure();
+        let failure = failure.unwrap_or_else(|| Failure::Unavailable(Arc::new(Halt::Stopped)));
+        left.into_iter().for_each(|entry| entry.answer(Err(failure.clone())));
+    }
+
+    /// Waits for work; `None` when there will be none.
+    fn next(&self) -> Option<Work> {
+        let mut state = self.queue.lock();
+        loop {
+            match state.halt {
+                Some(Stop::Drain) if state.waiting.is_empty() => return None,
+                Some(Stop::Drop | Stop::Suspended | Stop::Fenced) => return None,
+                Some(Stop::Drain) | None => {}
+            }
+            if !state.waiting.is_empty() {
+                return Some(Work::Batch(state.take_batch()));
+            }
+            if state.nudge {
+                state.nudge = false;
+                return Some(Work::Idle);
+            }
+            state = self.queue.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn commit_idle_work(&self) {
+        let Some(set) = self.memory.idle_work() else { return };
+        let (reply, _) = oneshot::channel();
+        self.commit(vec![Entry { set, guards: Vec::new(), reply }]);
+        self.queue.lock().nudge = true;
+    }
+
+    fn commit(&self, mut entries: Vec<Entry>) {
+        let head = self.queue.lock().head;
+        let mut version = head.seq.0;
+        let mut sets = Vec::with_capacity(entries.len());
+        for entry in &mut entries {
+            version += 1;
+            let mut set = std::mem::take(&mut entry.set);
+            set.stamp(Version(version));
+            sets.push(set);
+        }
+        let batch = Batch { epoch: head.epoch, before: head.seq, sets: &sets };
+        match pollster::block_on(self.backend.commit(batch)) {
+            Ok(verdicts) => self.stored(batch, entries, verdicts),
+            Err(CommitError::NotStored(cause)) if entries.len() == 1 => {
+                refuse(entries, &Failure::Unavailable(cause));
+            }
+            Err(CommitError::NotStored(_)) => {
+                // One member may be the reason; the others must not suffer for it.
+                for (mut entry, set) in entries.into_iter().zip(sets) {
+                    entry.set = set;
+                    self.commit(vec![entry]);
+                }
+            }
+            Err(CommitError::Unknown(cause)) => self.settle(batch, entries, cause),
+            Err(CommitError::Fenced { ours, found }) => {
+                tracing::error!(ours = ours.0, found = found.0, "store was taken over");
+                self.queue.lock().halt = Some(Stop::Fenced);
+                refuse(entries, &Failure::Fenced);
+            }
+        }
+    }
+
+    fn settle(&self, batch: Batch<'_>, entries: Vec<Entry>, cause: Cause) {
+        match pollster::block_on(self.backend.settle(batch)) {
+            Ok(Settled::Stored(verdicts)) => self.stored(batch, entries, verdicts),
+            Ok(Settled::NotStored) => refuse(entries, &Failure::Unavailable(cause)),
+            Err(error) => {
+                tracing::error!(%error, "outcome of a commit is unknown, store suspended");
+                self.queue.lock().halt = Some(Stop::Suspended);
+                refuse(entries, &Failure::Unconfirmed(cause));
+            }
+        }
+    }
+
+    fn stored(&self, batch: Batch<'_>, entries: Vec<Entry>, verdicts: Vec<Verdict>) {
+        self.queue.lock().head.seq = batch.last();
+        let mut verdicts = verdicts.into_iter();
+        for (entry, set) in entries.into_iter().zip(batch.sets) {
+            let result = match verdicts.next() {
+                Some(Verdict::Applied) => self.memory.applied(set),
+                Some(Verdict::Conflict(subject)) => {
+                    self.memory.conflict(subject);
+                    Err(Failure::Conflict)
+                }
+                Some(Verdict::Refused { record, cause }) => Err(Failure::Refused { record, cause }),
+                // A backend that gives too few verdicts breaks its contract.
+                None => Err(Failure::Unconfirmed(Arc::new(Halt::Stopped))),
+            };
+            entry.answer(result);
+        }
+    }
+}
+
+enum Work {
+    Batch(Vec<Entry>),
+    Idle,
+}
+
+impl Entry {
+    /// Releases the locks, then replies. A caller that went away is no error.
+    fn answer(self, result: Result<(), Failure>) {
+        drop(self.guards);
+        drop(self.reply.send(result));
+    }
+}
+
+fn refuse(entries: Vec<Entry>, failure: &Failure) {
+    entries.into_iter().for_each(|entry| entry.answer(Err(failure.clone())));
+}

@@ -1,0 +1,265 @@
+//! What concerns channels and their peers at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use bitcoin::OutPoint;
+use bitcoin::secp256k1::PublicKey;
+use chanstate::facet::Result;
+use chanstate::transition as rule;
+use chanstate::{ChannelId, ChannelShell, NewChannel, Rejection, StoreError, Version};
+use linknode::{LinkNode, LinkNodeChange, Network};
+
+use super::{ATTEMPTS, Store, of_channel, store_error};
+use crate::change_set::ChangeSet;
+use crate::committer::Failure;
+use crate::locks::Lockable;
+
+/// What became of a shell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestoredShell {
+    /// The channel was created.
+    Created,
+    /// The channel exists, open or closed; nothing of it changed.
+    AlreadyThere,
+}
+
+/// Opens, restores and gives up channels together with their peers' link nodes.
+///
+/// A peer has a link node while it has a channel that is not closed, and until its last closed
+/// channel is fully resolved. Opening a channel and pruning its peer exclude each other: opening
+/// raises the version of the peer's link node, and pruning checks it.
+///
+/// `now` is the Unix time in seconds to note as last seen on a link node that is created.
+///
+/// # Differences from lnd
+/// * New link nodes carry the network they are given, not always mainnet.
+/// * A shell that is known already does not prevent the others from being restored.
+/// * Abandoning a channel prunes its peer at once.
+#[async_trait]
+pub trait PeerChannelStore: Send + Sync {
+    /// Creates a pending channel, and the peer's link node if there is none.
+    ///
+    /// An existing link node keeps its addresses.
+    ///
+    /// # Errors
+    /// `Rejected(AlreadyExists)` or `Rejected(IdAlreadyExists)` if the outpoint or the channel id
+    /// was used before, also by a channel that is closed.
+    async fn open_channel(&self, channel: NewChannel, peer: LinkNode) -> Result<()>;
+
+    /// Creates channels without commitments from a backup, each with its peer's link node.
+    ///
+    /// All that are new are created at once; the answers are in the order of the shells.
+    async fn restore_shells(
+        &self,
+        shells: Vec<(ChannelShell, LinkNode)>,
+    ) -> Result<Vec<RestoredShell>>;
+
+    /// Notes that a closed channel is resolved on chain. If its peer has no channel left that is
+    /// not closed, the link node goes at once. Repeating it is no error.
+    ///
+    /// # Errors
+    /// `Rejected(NotClosed)` for a channel that is open.
+    async fn mark_fully_closed(&self, point: OutPoint) -> Result<()>;
+
+    /// Gives up a channel without a transaction, with `height` in its summary, and prunes its
+    /// peer. A channel that is closed already stays as it is.
+    async fn abandon_channel(&self, point: OutPoint, height: u32) -> Result<()>;
+
+    /// Removes the link nodes of all peers without a channel that is not closed. Returns them.
+    async fn prune_link_nodes(&self) -> Result<Vec<PublicKey>>;
+
+    /// Creates the missing link nodes of peers with a channel that is not closed. Returns them.
+    async fn repair_link_nodes(&self, network: Network, now: u64) -> Result<Vec<PublicKey>>;
+}
+
+#[async_trait]
+impl PeerChannelStore for Store {
+    async fn open_channel(&self, channel: NewChannel, peer: LinkNode) -> Result<()> {
+        let point = channel.funding_outpoint;
+        let peer = LinkNode { node_id: channel.peer, ..peer };
+        for _ in 0..ATTEMPTS {
+            let locks = [Lockable::Point(point), Lockable::Peer(channel.peer)];
+            let guards = self.inner.locks.lock(locks).await;
+            self.require_unused(point)?;
+            let no = self.inner.directory.assign_no();
+            let mut set = of_channel(rule::open(no, &channel)?);
+            set.link_nodes.push(self.met(&peer));
+            match self.commit(set, guards).await {
+                Ok(()) => return Ok(()),
+                Err(Failure::Conflict) => {}
+                Err(failure) => return Err(store_error(failure)),
+            }
+        }
+        Err(StoreError::Conflict)
+    }
+
+    async fn restore_shells(
+        &self,
+        shells: Vec<(ChannelShell, LinkNode)>,
+    ) -> Result<Vec<RestoredShell>> {
+        for _ in 0..ATTEMPTS {
+            let locks = shells.iter().flat_map(|(shell, _)| {
+                [Lockable::Point(shell.funding_outpoint), Lockable::Peer(shell.peer)]
+            });
+            let guards = self.inner.locks.lock(locks).await;
+            self.alive()?;
+            let mut set = ChangeSet::default();
+            let (mut points, mut peers) = (BTreeSet::new(), BTreeMap::new());
+            let mut answers = Vec::with_capacity(shells.len());
+            for (shell, peer) in &shells {
+                let unused = self.require_unused(shell.funding_outpoint).is_ok();
+                if !unused || !points.insert(shell.funding_outpoint) {
+                    answers.push(RestoredShell::AlreadyThere);
+                    continue;
+                }
+                set.channels.push(rule::restore(self.inner.directory.assign_no(), shell));
+                peers.entry(shell.peer).or_insert(LinkNode { node_id: shell.peer, ..peer.clone() });
+                answers.push(RestoredShell::Created);
+            }
+            set.link_nodes = peers.values().map(|peer| self.met(peer)).collect();
+            if set.is_empty() {
+                return Ok(answers);
+            }
+            match self.commit(set, guards).await {
+                Ok(()) => return Ok(answers),
+                Err(Failure::Conflict) => {}
+                Err(failure) => return Err(store_error(failure)),
+            }
+        }
+        Err(StoreError::Conflict)
+    }
+
+    async fn mark_fully_closed(&self, point: OutPoint) -> Result<()> {
+        for _ in 0..ATTEMPTS {
+            let listing = self.listing(point)?;
+            let locks = [Lockable::Peer(listing.peer), Lockable::Channel(listing.no)];
+            let guards = self.inner.locks.lock(locks).await;
+            if !self.listing(point)?.closed {
+                return Err(Rejection::NotClosed(point).into());
+            }
+            let (row, close) = self.closed_records(listing.no).await?;
+            let row = row.ok_or(Rejection::UnknownChannel(point))?;
+            let close = close.ok_or(Rejection::NoSummary(point))?;
+            let change = rule::mark_fully_closed(&row, &close)?;
+            let link_nodes = self.prune(&listing.peer, 0).into_iter().collect();
+            let channels = change.into_iter().collect();
+            let set = ChangeSet { channels, link_nodes, ..ChangeSet::default() };
+            if set.is_empty() {
+                return Ok(());
+            }
+            match self.commit(set, guards).await {
+                Ok(()) => return Ok(()),
+                Err(Failure::Conflict) => {}
+                Err(failure) => return Err(store_error(failure)),
+            }
+        }
+        Err(StoreError::Conflict)
+    }
+
+    async fn abandon_channel(&self, point: OutPoint, height: u32) -> Result<()> {
+        for _ in 0..ATTEMPTS {
+            let listing = self.listing(point)?;
+            let locks = [Lockable::Peer(listing.peer), Lockable::Channel(listing.no)];
+            let guards = self.inner.locks.lock(locks).await;
+            if self.listing(point)?.closed {
+                return Ok(());
+            }
+            let slot = self.slot(point)?;
+            let change = {
+                let state = crate::directory::read_slot(&slot);
+                let summary = rule::abandon_summary(&state, height);
+                rule::close(&state, summary, chanstate::ChannelStatus::LOCAL_CLOSE_INITIATOR)?
+            };
+            let mut set = of_channel(change);
+            set.link_nodes.extend(self.prune(&listing.peer, 1));
+            match self.commit(set, guards).await {
+                Ok(()) => {
+                    self.inner.committer.nudge();
+                    return Ok(());
+                }
+                Err(Failure::Conflict) => {}
+                Err(failure) => return Err(store_error(failure)),
+            }
+        }
+        Err(StoreError::Conflict)
+    }
+
+    async fn prune_link_nodes(&self) -> Result<Vec<PublicKey>> {
+        self.alive()?;
+        let idle: Vec<PublicKey> = {
+            let index = self.inner.directory.read();
+            let busy = index.peers_with_channels();
+            let nodes = index.link_nodes().map(|node| node.node_id);
+            nodes.filter(|node| !busy.contains(node)).collect()
+        };
+        let mut pruned = Vec::new();
+        for node in idle {
+            let removed = self.change_node(&node, |stored, channels| {
+                let stored = stored.filter(|_| channels == 0);
+                Ok(stored.map(|(stored, version)| LinkNodeChange::remove(&stored, version)))
+            });
+            removed.await.map_err(of_link_nodes)?;
+            if self.inner.directory.read().link_node(&node).is_none() {
+                pruned.push(node);
+            }
+        }
+        Ok(pruned)
+    }
+
+    async fn repair_link_nodes(&self, network: Network, now: u64) -> Result<Vec<PublicKey>> {
+        self.alive()?;
+        let missing: Vec<PublicKey> = {
+            let index = self.inner.directory.read();
+            let peers = index.peers_with_channels().into_iter();
+            peers.filter(|peer| index.link_node(peer).is_none()).collect()
+        };
+        for peer in &missing {
+            let created = self.change_node(peer, |stored, channels| {
+                let wanted = stored.is_none() && channels > 0;
+                let node =
+                    LinkNode { node_id: *peer, network, last_seen: now, addresses: Vec::new() };
+                Ok(wanted.then(|| LinkNodeChange::put(&node, None, Version::ABSENT)))
+            });
+            created.await.map_err(of_link_nodes)?;
+        }
+        Ok(missing)
+    }
+}
+
+impl Store {
+    fn require_unused(&self, point: OutPoint) -> Result<()> {
+        self.alive()?;
+        let index = self.inner.directory.read();
+        if index.listing(point).is_some() {
+            return Err(Rejection::AlreadyExists(point).into());
+        }
+        let id = ChannelId::from_outpoint(point);
+        if index.point_of(id).is_some() {
+            return Err(Rejection::IdAlreadyExists(id).into());
+        }
+        Ok(())
+    }
+
+    /// A channel with the peer is opened: its link node appears, or its version is raised, so that
+    /// a prune that counted channels before does not apply.
+    fn met(&self, peer: &LinkNode) -> LinkNodeChange {
+        match self.inner.directory.read().link_node(&peer.node_id) {
+            Some((stored, version)) => LinkNodeChange::touch(&stored, version),
+            None => LinkNodeChange::put(peer, None, Version::ABSENT),
+        }
+    }
+
+    /// Removes the peer's link node if no more than `closing` channels with it are open.
+    fn prune(&self, peer: &PublicKey, closing: usize) -> Option<LinkNodeChange> {
+        let index = self.inner.directory.read();
+        let (stored, version) = index.link_node(peer)?;
+        (index.open_with(peer) <= closing).then(|| LinkNodeChange::remove(&stored, version))
+    }
+}
+
+/// A failure on a link node that no rule refused.
+fn of_link_nodes(error: linknode::Error) -> StoreError {
+    // The rules above refuse nothing, so there is no refusal to pass on.
+    error.recast().unwrap_or(StoreError::Conflict)
+}

@@ -1,0 +1,230 @@
+//! The store: every facet, once, over any backend.
+
+mod closed;
+mod commitment;
+mod coordinator;
+mod lifecycle;
+mod link_node;
+mod open;
+mod package;
+mod setup;
+
+use std::sync::Arc;
+
+use bitcoin::OutPoint;
+use chanstate::transition;
+use chanstate::{Cause, ChannelChange, ChannelId, ChannelState, Rejection, StateFault, StoreError};
+use thiserror::Error;
+
+use crate::backend::{Backend, BackendError, ClaimError, Seq};
+use crate::change_set::ChangeSet;
+use crate::committer::{Committer, Failure, Memory};
+use crate::directory::{Directory, Listing, Slot, read_slot};
+use crate::locks::{Guard, Lockable, Locks};
+
+pub use coordinator::{PeerChannelStore, RestoredShell};
+
+/// How often a change is computed anew after another writer was faster.
+const ATTEMPTS: usize = 3;
+
+/// What a store is opened with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// What transitions store.
+    pub transitions: transition::Options,
+    /// Refuse a store whose sequence number is lower: it is older than the caller knows it to be.
+    /// See [`Store::seq`].
+    pub at_least: Option<Seq>,
+    /// After each commit, read the channel back and compare it with memory. Slow; for tests and
+    /// for hunting faults of a backend.
+    pub check_memory: bool,
+}
+
+/// Why a store could not be opened.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The backend refused the claim.
+    #[error("store cannot be claimed")]
+    Claim(#[from] ClaimError),
+    /// The records could not be read.
+    #[error("store cannot be read")]
+    Read(#[from] BackendError),
+    /// The commit thread could not be started.
+    #[error("no thread for commits")]
+    Thread(#[source] Cause),
+}
+
+/// A store over some backend. Clones share it.
+///
+/// It keeps open channels in memory, so reads of their state cost no I/O. Calls do not need a
+/// runtime of their own to make progress; a future can be polled by any executor, and one that is
+/// dropped leaves its change stored whole or not at all.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    backend: Arc<dyn Backend>,
+    options: StoreOptions,
+    locks: Locks,
+    directory: Arc<Directory>,
+    committer: Committer,
+}
+
+impl Store {
+    /// Claims the backend and reads the open channels.
+    ///
+    /// # Errors
+    /// `Claim` if the store is held by another process or older than `options.at_least`; `Read` if
+    /// a record is damaged or the engine fails; `Thread`.
+    pub async fn open(backend: impl Backend, options: StoreOptions) -> Result<Store, OpenError> {
+        Store::open_shared(Arc::new(backend), options).await
+    }
+
+    /// As [`open`](Store::open), on a backend that is shared.
+    ///
+    /// # Errors
+    /// As [`open`](Store::open).
+    pub async fn open_shared(
+        backend: Arc<dyn Backend>,
+        options: StoreOptions,
+    ) -> Result<Store, OpenError> {
+        let head = backend.claim(options.at_least).await?;
+        let directory = Directory::load(Arc::clone(&backend), options.check_memory).await?;
+        let directory = Arc::new(directory);
+        let memory: Arc<dyn Memory> = Arc::clone(&directory) as Arc<dyn Memory>;
+        let committer = Committer::start(Arc::clone(&backend), memory, head)
+            .map_err(|error| OpenError::Thread(Arc::new(error)))?;
+        committer.nudge();
+        let locks = Locks::default();
+        Ok(Store { inner: Arc::new(Inner { backend, options, locks, directory, committer }) })
+    }
+
+    /// The sequence number of the last commit. Kept outside the store and given back as
+    /// [`StoreOptions::at_least`], it shows an old copy that was put in the store's place.
+    pub fn seq(&self) -> Seq {
+        self.inner.committer.head().seq
+    }
+
+    /// Commits what waits, refuses further changes, and releases the backend.
+    ///
+    /// # Errors
+    /// `Unavailable` if the backend fails to release; everything that returned is durable anyway.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        let inner = Arc::clone(&self.inner);
+        inner.committer.drain();
+        self.inner.backend.release().await.map_err(backend_error)
+    }
+
+    /// Refuses the call if the store is shut or fenced.
+    fn alive<R: std::error::Error + 'static>(&self) -> Result<(), StoreError<R>> {
+        self.inner.committer.failure().map_or(Ok(()), |failure| Err(store_error(failure)))
+    }
+
+    fn listing(&self, point: OutPoint) -> Result<Listing, StoreError> {
+        self.alive()?;
+        let index = self.inner.directory.read();
+        index.listing(point).copied().ok_or(Rejection::UnknownChannel(point).into())
+    }
+
+    fn point_of(&self, id: ChannelId) -> Result<OutPoint, StoreError> {
+        self.alive()?;
+        let index = self.inner.directory.read();
+        index.point_of(id).ok_or(Rejection::UnknownChannelId(id).into())
+    }
+
+    /// An open channel.
+    fn slot(&self, point: OutPoint) -> Result<Slot, StoreError> {
+        let listing = self.listing(point)?;
+        let slot = self.inner.directory.read().slot(listing.no);
+        slot.ok_or(Rejection::AlreadyClosed(point).into())
+    }
+
+    /// Reads an open channel's state.
+    fn view<T>(
+        &self,
+        point: OutPoint,
+        read: impl FnOnce(&ChannelState) -> Result<T, StateFault>,
+    ) -> Result<T, StoreError> {
+        let slot = self.slot(point)?;
+        let state = read_slot(&slot);
+        read(&state).map_err(|fault| state_error(point, fault))
+    }
+
+    /// Changes one channel: locks it, decides on its state, commits.
+    async fn change<T: Send>(
+        &self,
+        point: OutPoint,
+        decide: impl Fn(&ChannelState) -> Result<(Option<ChangeSet>, T), Rejection> + Send + Sync,
+    ) -> Result<T, StoreError> {
+        for _ in 0..ATTEMPTS {
+            let no = self.listing(point)?.no;
+            let guards = self.inner.locks.lock([Lockable::Channel(no)]).await;
+            let slot = self.slot(point)?;
+            let (set, output) = decide(&read_slot(&slot))?;
+            let Some(set) = set else { return Ok(output) };
+            match self.commit(set, guards).await {
+                Ok(()) => return Ok(output),
+                Err(Failure::Conflict) => {}
+                Err(failure) => return Err(store_error(failure)),
+            }
+        }
+        Err(StoreError::Conflict)
+    }
+
+    /// As [`change`](Store::change), for a transition that changes the channel alone.
+    async fn transit(
+        &self,
+        point: OutPoint,
+        transition: impl Fn(&ChannelState) -> Result<Option<ChannelChange>, Rejection> + Send + Sync,
+    ) -> Result<(), StoreError> {
+        self.change(point, |state| Ok((transition(state)?.map(of_channel), ()))).await
+    }
+
+    async fn commit(&self, set: ChangeSet, guards: Vec<Guard>) -> Result<(), Failure> {
+        let reply = self.inner.committer.enqueue(set, guards);
+        match reply.await {
+            Ok(result) => result,
+            // The thread died with the entry: whether it was committed cannot be known.
+            Err(lost) => Err(Failure::Unconfirmed(Arc::new(lost))),
+        }
+    }
+}
+
+/// A change set of one channel.
+fn of_channel(change: ChannelChange) -> ChangeSet {
+    ChangeSet { channels: vec![change], ..ChangeSet::default() }
+}
+
+fn store_error<R: std::error::Error + 'static>(failure: Failure) -> StoreError<R> {
+    match failure {
+        Failure::Conflict => StoreError::Conflict,
+        Failure::Refused { record, cause } => {
+            StoreError::Unstorable { record: record.to_string(), cause }
+        }
+        Failure::Unavailable(cause) => StoreError::Unavailable(cause),
+        Failure::Unconfirmed(cause) => StoreError::Unconfirmed(cause),
+        Failure::Fenced => StoreError::Fenced,
+        Failure::Diverged(subject) => {
+            StoreError::Corrupt { record: format!("{subject:?}"), cause: Arc::new(Diverged) }
+        }
+    }
+}
+
+fn backend_error<R: std::error::Error + 'static>(error: BackendError) -> StoreError<R> {
+    match error {
+        BackendError::Unavailable(cause) => StoreError::Unavailable(cause),
+        BackendError::Corrupt { record, cause } => StoreError::Corrupt { record, cause },
+    }
+}
+
+fn state_error(point: OutPoint, fault: StateFault) -> StoreError {
+    StoreError::Corrupt { record: format!("channel {point}"), cause: Arc::new(fault) }
+}
+
+/// Found by [`StoreOptions::check_memory`].
+#[derive(Debug, Error)]
+#[error("memory and backend differ after a commit")]
+struct Diverged;
