@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use crate::backend::{Backend, Batch, CommitError, Head, Settled, Verdict};
 use crate::change_set::{ChangeSet, Subject};
 use crate::locks::Guard;
+use crate::reclaim;
 
 /// Most change sets in one commit.
 const MAX_BATCH: usize = 1024;
@@ -47,8 +48,8 @@ pub(crate) trait Memory: Send + Sync + 'static {
     fn applied(&self, set: &ChangeSet) -> Result<(), Failure>;
     /// A subject is not what memory says.
     fn conflict(&self, subject: Subject);
-    /// Next piece of background work, asked for when nobody waits.
-    fn idle_work(&self) -> Option<ChangeSet>;
+    /// Next piece of background work, asked for when nobody waits; `None` if there is none.
+    fn idle_work(&self) -> Result<Option<ChangeSet>, Failure>;
 }
 
 /// Hands change sets to the thread that commits them.
@@ -67,7 +68,11 @@ struct State {
     waiting: VecDeque<Entry>,
     halt: Option<Stop>,
     head: Head,
+    // There may be background work.
     nudge: bool,
+    // Callers who wait for the end of it; with them it takes turns with batches.
+    watchers: Vec<oneshot::Sender<Result<(), Failure>>>,
+    idle_turn: bool,
 }
 
 /// Why no new change set is taken.
@@ -78,6 +83,8 @@ enum Stop {
     /// End after the commit in flight.
     Drop,
     Suspended,
+    /// The thread panicked.
+    Stopped,
     Fenced,
 }
 
@@ -98,7 +105,7 @@ impl Committer {
         memory: Arc<dyn Memory>,
         head: Head,
     ) -> std::io::Result<Committer> {
-        let state = Mutex::new(State { head, ..State::default() });
+        let state = Mutex::new(State { head, nudge: true, ..State::default() });
         let queue = Arc::new(Queue { state, wake: Condvar::new() });
         let worker = Worker { queue: Arc::clone(&queue), backend, memory };
         let thread = std::thread::Builder::new()
@@ -137,10 +144,19 @@ impl Committer {
         self.queue.lock().head
     }
 
-    /// Asks the thread to look for background work.
-    pub(crate) fn nudge(&self) {
-        self.queue.lock().nudge = true;
-        self.queue.wake.notify_one();
+    /// Asks for all background work to be done; the receiver hears when it is, or why not.
+    pub(crate) fn finish_idle_work(&self) -> oneshot::Receiver<Result<(), Failure>> {
+        let (reply, receiver) = oneshot::channel();
+        let mut state = self.queue.lock();
+        match state.failure() {
+            Some(failure) => drop(reply.send(Err(failure))),
+            None => {
+                state.watchers.push(reply);
+                state.nudge = true;
+                self.queue.wake.notify_one();
+            }
+        }
+        receiver
     }
 
     /// Commits what waits, refuses what comes, and waits for the end of the thread.
@@ -175,11 +191,20 @@ impl Queue {
 
 impl State {
     fn failure(&self) -> Option<Failure> {
-        Some(match self.halt? {
-            Stop::Drain | Stop::Drop => Failure::Unavailable(Arc::new(Halt::Closed)),
-            Stop::Suspended => Failure::Unavailable(Arc::new(Halt::Suspended)),
-            Stop::Fenced => Failure::Fenced,
-        })
+        match self.halt? {
+            Stop::Drain | Stop::Drop => Some(Failure::Unavailable(Arc::new(Halt::Closed))),
+            Stop::Suspended | Stop::Stopped | Stop::Fenced => self.broken(),
+        }
+    }
+
+    /// Why nothing may be committed any more, not even what waits.
+    fn broken(&self) -> Option<Failure> {
+        match self.halt? {
+            Stop::Drain | Stop::Drop => None,
+            Stop::Suspended => Some(Failure::Unavailable(Arc::new(Halt::Suspended))),
+            Stop::Stopped => Some(Failure::Unavailable(Arc::new(Halt::Stopped))),
+            Stop::Fenced => Some(Failure::Fenced),
+        }
     }
 
     /// Takes change sets in order as long as they touch different records. One that collides with
@@ -265,16 +290,13 @@ struct Worker {
 
 impl Worker {
     fn run(&self) {
+        let _last_words = LastWords(&self.queue);
         while let Some(work) = self.next() {
             match work {
                 Work::Batch(batch) => self.commit(batch),
                 Work::Idle => self.commit_idle_work(),
             }
         }
-        let left: Vec<_> = self.queue.lock().waiting.drain(..).collect();
-        let failure = self.queue.lock().failure();
-        let failure = failure.unwrap_or_else(|| Failure::Unavailable(Arc::new(Halt::Stopped)));
-        left.into_iter().for_each(|entry| entry.answer(Err(failure.clone())));
     }
 
     /// Waits for work; `None` when there will be none.
@@ -283,25 +305,44 @@ impl Worker {
         loop {
             match state.halt {
                 Some(Stop::Drain) if state.waiting.is_empty() => return None,
-                Some(Stop::Drop | Stop::Suspended | Stop::Fenced) => return None,
+                Some(Stop::Drop | Stop::Suspended | Stop::Stopped | Stop::Fenced) => return None,
                 Some(Stop::Drain) | None => {}
             }
-            if !state.waiting.is_empty() {
+            let idle_first = state.idle_turn && !state.watchers.is_empty();
+            if !state.waiting.is_empty() && !idle_first {
+                state.idle_turn = true;
                 return Some(Work::Batch(state.take_batch()));
             }
             if state.nudge {
-                state.nudge = false;
+                (state.nudge, state.idle_turn) = (false, false);
                 return Some(Work::Idle);
             }
             state = self.queue.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
+    /// Does one piece of background work. After a failure there is no next one until somebody
+    /// asks, so that a full disk does not keep the thread busy.
     fn commit_idle_work(&self) {
-        let Some(set) = self.memory.idle_work() else { return };
-        let (reply, _) = oneshot::channel();
-        self.commit(vec![Entry { set, guards: Vec::new(), reply }]);
-        self.queue.lock().nudge = true;
+        let done = match self.memory.idle_work() {
+            Ok(None) => Ok(()),
+            Err(failure) => Err(failure),
+            Ok(Some(set)) => {
+                let (reply, mut receiver) = oneshot::channel();
+                self.commit(vec![Entry { set, guards: Vec::new(), reply }]);
+                match receiver.try_recv() {
+                    Ok(Ok(())) => {
+                        self.queue.lock().nudge = true;
+                        return;
+                    }
+                    Ok(Err(failure)) => Err(failure),
+                    Err(lost) => Err(Failure::Unconfirmed(Arc::new(lost))),
+                }
+            }
+        };
+        let watchers = std::mem::take(&mut self.queue.lock().watchers);
+        // A caller that went away is no error.
+        watchers.into_iter().for_each(|watcher| drop(watcher.send(done.clone())));
     }
 
     fn commit(&self, mut entries: Vec<Entry>) {
@@ -323,6 +364,10 @@ impl Worker {
             Err(CommitError::NotStored(_)) => {
                 // One member may be the reason; the others must not suffer for it.
                 for (mut entry, set) in entries.into_iter().zip(sets) {
+                    if let Some(failure) = self.queue.lock().broken() {
+                        refuse(vec![entry], &failure);
+                        continue;
+                    }
                     entry.set = set;
                     self.commit(vec![entry]);
                 }
@@ -349,7 +394,11 @@ impl Worker {
     }
 
     fn stored(&self, batch: Batch<'_>, entries: Vec<Entry>, verdicts: Vec<Verdict>) {
-        self.queue.lock().head.seq = batch.last();
+        {
+            let mut state = self.queue.lock();
+            state.head.seq = batch.last();
+            state.nudge |= batch.sets.iter().any(reclaim::starts_job);
+        }
         let mut verdicts = verdicts.into_iter();
         for (entry, set) in entries.into_iter().zip(batch.sets) {
             let result = match verdicts.next() {
@@ -370,6 +419,23 @@ impl Worker {
 enum Work {
     Batch(Vec<Entry>),
     Idle,
+}
+
+/// Answers everybody who still waits when the thread ends, also if a backend made it panic.
+struct LastWords<'a>(&'a Queue);
+
+impl Drop for LastWords<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        if std::thread::panicking() {
+            state.halt = Some(Stop::Stopped);
+        }
+        let failure = state.failure().unwrap_or(Failure::Unavailable(Arc::new(Halt::Stopped)));
+        let (left, watchers) = (state.waiting.split_off(0), std::mem::take(&mut state.watchers));
+        drop(state);
+        refuse(left.into(), &failure);
+        watchers.into_iter().for_each(|watcher| drop(watcher.send(Err(failure.clone()))));
+    }
 }
 
 impl Entry {

@@ -208,20 +208,17 @@ impl Memory for Directory {
         }
     }
 
-    fn idle_work(&self) -> Option<ChangeSet> {
-        let (no, sources) = {
-            let index = self.read();
-            let (no, sources) = index.reclaims.first_key_value()?;
-            (*no, sources.clone())
+    fn idle_work(&self) -> Result<Option<ChangeSet>, Failure> {
+        let (no, sources) = match self.read().reclaims.first_key_value() {
+            Some((no, sources)) => (*no, sources.clone()),
+            None => return Ok(None),
         };
-        match pollster::block_on(reclaim::step(self.backend.as_ref(), no, &sources)) {
-            Ok(set) => Some(set),
-            Err(error) => {
-                tracing::warn!(%error, "reclaiming a closed channel failed, next try at open");
-                self.write().reclaims.remove(&no);
-                None
-            }
-        }
+        let set = pollster::block_on(reclaim::step(self.backend.as_ref(), no, &sources));
+        set.map(Some).map_err(|error| {
+            tracing::warn!(%error, "reclaiming a closed channel failed, next try at open");
+            self.write().reclaims.remove(&no);
+            error.into()
+        })
     }
 }
 

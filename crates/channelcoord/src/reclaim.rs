@@ -96,6 +96,12 @@ async fn take_unkept(
     Ok(full)
 }
 
+/// Whether a change set leaves work behind.
+pub(crate) fn starts_job(set: &ChangeSet) -> bool {
+    let mut records = set.channels.iter().flat_map(|change| change.puts());
+    records.any(|record| matches!(record, chanstate::Record::Reclaim(_)))
+}
+
 /// The channel that a reclaim job is for.
 pub(crate) fn job_of(key: &RecordKey) -> Option<ChannelNo> {
     match (key.kind, key.parts.first()) {

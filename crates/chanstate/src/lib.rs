@@ -44,5 +44,5 @@ pub use revocation::{PreviousState, RevokedCommitment, RevokedHtlc, RevokedState
 pub use setup::{
     FinalHtlc, FinalHtlcRecord, ForwardingPolicy, ForwardingPolicyRecord, OpeningStateRecord,
 };
-pub use state::{ChannelState, PackageShape, StateFault};
+pub use state::{ChannelState, PackageShape, StateFault, add_message};
 pub use terms::{ChannelConfig, ChannelTerms, KeyDescriptor, KeyLocator};

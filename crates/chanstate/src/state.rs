@@ -490,7 +490,7 @@ pub(crate) fn added(
 }
 
 /// The `update_add_htlc` that announces an HTLC; `None` if its terms do not make one.
-pub(crate) fn add_message(channel_id: ChannelId, id: HtlcId, terms: &HtlcTerms) -> Option<Message> {
+pub fn add_message(channel_id: ChannelId, id: HtlcId, terms: &HtlcTerms) -> Option<Message> {
     ParsedMessage::UpdateAddHtlc {
         channel_id: channel_id.0,
         id: id.0,

@@ -1,1 +1,63 @@
-//! sqlstore
+//! SQLite behind the [`Backend`](channelcoord::Backend) of `channelcoord`.
+//!
+//! ```
+//! use channelcoord::{Backend, Batch, ChangeSet, MetaRecord, Record, Verdict};
+//! use sqlstore::SqliteBackend;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # pollster::block_on(async {
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("store.sqlite");
+//! let backend = SqliteBackend::create(&path)?;
+//! let head = backend.claim(None).await?;
+//!
+//! let network = MetaRecord { name: "network".into(), value: "regtest".into() };
+//! let set = ChangeSet { puts: vec![Record::Meta(network)], ..ChangeSet::default() };
+//! let batch = Batch { epoch: head.epoch, before: head.seq, sets: &[set] };
+//! let verdicts = backend.commit(batch).await?;
+//! assert!(matches!(verdicts[..], [Verdict::Applied]));
+//!
+//! backend.release().await?;
+//! # Ok(())
+//! # })
+//! # }
+//! ```
+//!
+//! # What is stored
+//!
+//! A table for each kind of record, with a column for everything that an operator may ask about;
+//! see `SCHEMA.md`. Operators should ask the views, whose names and columns are stable:
+//! `channels`, `balances`, `htlcs_in_flight`, `forwarding_packages`, `closed_channels`, `peers`,
+//! `peer_addresses`. They can do so while the node runs, with any SQLite shell.
+//!
+//! Unsigned 64-bit numbers are stored as signed ones with the same bits. Numbers within keys must be
+//! below 2^63, so that rows sort like keys, and sets with larger ones are refused. A short channel
+//! id that leads a key may be any number, as aliases are.
+//!
+//! Every row carries a checksum over its table and all its values.
+//!
+//! # One writer
+//!
+//! A lock on the file `<path>.lock` keeps a second writer out; see [`OpenError::InUse`]. Beside it
+//! each claim raises an epoch that each commit checks.
+//!
+//! # Layers
+//!
+//! * `schema`: the schema text, with tokens for what differs between SQL engines.
+//! * `table`: which record goes into which columns; `columns` and `row` carry values there and
+//!   back; `keys` turns keys and ranges into values.
+//! * `statement`: statement texts, generated from the tables.
+//! * `sqlite`: connections, transactions, reads. Nothing above it knows SQLite.
+
+mod columns;
+mod keys;
+mod open;
+mod row;
+mod schema;
+mod sqlite;
+mod statement;
+mod table;
+mod value;
+
+pub use open::OpenError;
+pub use sqlite::SqliteBackend;

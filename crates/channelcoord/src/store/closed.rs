@@ -28,9 +28,7 @@ impl ClosedChannelStore for Store {
         self.change(point, |state| {
             Ok((Some(of_channel(rule::close(state, summary.clone(), statuses)?)), ()))
         })
-        .await?;
-        self.inner.committer.nudge();
-        Ok(())
+        .await
     }
 
     async fn closed_channels(&self, pending_only: bool) -> Result<Vec<CloseSummary>> {

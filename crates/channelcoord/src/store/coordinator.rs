@@ -174,10 +174,7 @@ impl PeerChannelStore for Store {
             let mut set = of_channel(change);
             set.link_nodes.extend(self.prune(&listing.peer, 1));
             match self.commit(set, guards).await {
-                Ok(()) => {
-                    self.inner.committer.nudge();
-                    return Ok(());
-                }
+                Ok(()) => return Ok(()),
                 Err(Failure::Conflict) => {}
                 Err(failure) => return Err(store_error(failure)),
             }

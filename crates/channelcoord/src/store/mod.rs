@@ -97,7 +97,6 @@ impl Store {
         let memory: Arc<dyn Memory> = Arc::clone(&directory) as Arc<dyn Memory>;
         let committer = Committer::start(Arc::clone(&backend), memory, head)
             .map_err(|error| OpenError::Thread(Arc::new(error)))?;
-        committer.nudge();
         let locks = Locks::default();
         Ok(Store { inner: Arc::new(Inner { backend, options, locks, directory, committer }) })
     }

@@ -1,0 +1,23 @@
+//! lnd's database as a source.
+//!
+//! | Module | Does |
+//! |---|---|
+//! | [`source`] | opens the file, walks what belongs to channel state |
+//! | [`codec`] | bytes of one value ↔ domain values |
+//! | [`channel`], [`package`] | the values of one channel, of one forwarding package |
+//! | [`import`] | writes everything into a store |
+//! | [`view`] | a store as lnd would have written it |
+//! | [`residue`] | what a source holds beyond that view |
+//! | [`diff`] | compares a source with a view, entry by entry |
+//! | [`check`] | finds damage and inconsistencies |
+
+pub mod channel;
+pub mod check;
+pub mod codec;
+pub mod diff;
+pub mod import;
+pub mod package;
+pub mod path;
+pub mod residue;
+pub mod source;
+pub mod view;

@@ -1,0 +1,165 @@
+//! Rows on their way to and from columns, with the checksum that each of them carries.
+
+use chanstate::codec::{Codec, DecodeError};
+use thiserror::Error;
+
+use crate::columns::Scalar;
+use crate::table::Table;
+use crate::value::{Sink, Source, Value};
+
+/// Passes the values of a row on and computes its checksum.
+pub(crate) struct RowWriter<'a> {
+    sink: &'a mut dyn Sink,
+    checksum: Checksum,
+    scratch: &'a mut Vec<u8>,
+}
+
+impl<'a> RowWriter<'a> {
+    /// Starts a row of `table`. `scratch` is memory to encode blobs in.
+    pub(crate) fn new(table: &Table, sink: &'a mut dyn Sink, scratch: &'a mut Vec<u8>) -> Self {
+        RowWriter { sink, checksum: Checksum::of_table(table), scratch }
+    }
+
+    /// Adds a value.
+    pub(crate) fn push(&mut self, value: Value<'_>) {
+        self.checksum.update(value);
+        self.sink.push(value);
+    }
+
+    /// Adds a number.
+    pub(crate) fn int(&mut self, value: u64) {
+        self.push(Value::unsigned(value));
+    }
+
+    /// Adds a blob that `encode` appends to its argument.
+    pub(crate) fn blob_with(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
+        let mut bytes = std::mem::take(self.scratch);
+        bytes.clear();
+        encode(&mut bytes);
+        self.push(Value::Blob(&bytes));
+        *self.scratch = bytes;
+    }
+
+    /// Adds a blob in the form of the record codec.
+    pub(crate) fn encoded(&mut self, value: &impl Codec) {
+        self.blob_with(|out| value.encode_to(out));
+    }
+
+    /// Adds the checksum, the last column of every row.
+    pub(crate) fn finish(self) {
+        self.sink.push(Value::Int(self.checksum.finish()));
+    }
+}
+
+/// Takes the values of a row in order.
+pub(crate) struct RowReader<'a> {
+    source: &'a dyn Source,
+    table: &'a Table,
+    next: usize,
+}
+
+impl<'a> RowReader<'a> {
+    /// Starts with the first column, once the checksum of the whole row was found right.
+    pub(crate) fn checked(table: &'a Table, source: &'a dyn Source) -> Result<Self, Damage> {
+        let mut checksum = Checksum::of_table(table);
+        let count = table.columns.len();
+        (0..count).for_each(|index| checksum.update(source.value(index)));
+        let computed = Value::Int(checksum.finish());
+        if source.value(count) != computed {
+            return Err(Damage::Checksum);
+        }
+        Ok(RowReader { source, table, next: 0 })
+    }
+
+    /// Takes the next value.
+    pub(crate) fn take<T: Scalar>(&mut self) -> Result<T, Damage> {
+        let value = self.value();
+        T::load(value).map_err(|misread| self.damage(misread))
+    }
+
+    /// Takes the next value, which may be null.
+    pub(crate) fn take_option<T: Scalar>(&mut self) -> Result<Option<T>, Damage> {
+        match self.value() {
+            Value::Null => Ok(None),
+            value => T::load(value).map(Some).map_err(|misread| self.damage(misread)),
+        }
+    }
+
+    /// An error for the column taken last.
+    pub(crate) fn damage(&self, misread: Misread) -> Damage {
+        let column = self.table.columns.get(self.next.saturating_sub(1));
+        Damage::Column { column: column.map_or_else(String::new, |c| c.name.clone()), misread }
+    }
+
+    fn value(&mut self) -> Value<'a> {
+        let value = self.source.value(self.next);
+        self.next += 1;
+        value
+    }
+}
+
+/// CRC-32 over the table's name and all values, each with a tag for its type.
+struct Checksum(crc32fast::Hasher);
+
+impl Checksum {
+    fn of_table(table: &Table) -> Checksum {
+        Checksum(crc32fast::Hasher::new_with_initial(table.name_digest))
+    }
+
+    fn update(&mut self, value: Value<'_>) {
+        match value {
+            Value::Null => self.0.update(&[0]),
+            Value::Int(value) => {
+                let mut bytes = [1; 9];
+                bytes[1..].copy_from_slice(&value.to_le_bytes());
+                self.0.update(&bytes);
+            }
+            Value::Blob(bytes) => self.update_bytes(2, bytes),
+            Value::Text(bytes) => self.update_bytes(3, bytes),
+            Value::Foreign => self.0.update(&[4]),
+        }
+    }
+
+    fn update_bytes(&mut self, tag: u8, bytes: &[u8]) {
+        // With its length in front, a value cannot run into the next one.
+        let mut head = [tag; 9];
+        head[1..].copy_from_slice(&(bytes.len() as u64).to_le_bytes());
+        self.0.update(&head);
+        self.0.update(bytes);
+    }
+
+    fn finish(self) -> i64 {
+        self.0.finalize().into()
+    }
+}
+
+/// What is wrong with a stored row.
+#[derive(Debug, Error)]
+pub(crate) enum Damage {
+    /// The checksum does not belong to the values.
+    #[error("wrong checksum")]
+    Checksum,
+    /// A column holds what it cannot hold.
+    #[error("column {column}")]
+    Column {
+        /// Its name.
+        column: String,
+        /// What is wrong with it.
+        #[source]
+        misread: Misread,
+    },
+}
+
+/// What is wrong with a value.
+#[derive(Debug, Error)]
+pub(crate) enum Misread {
+    /// Null, or of another type or length.
+    #[error("not of its type")]
+    Type,
+    /// A number or text outside its range.
+    #[error("out of range")]
+    Range,
+    /// A blob that does not decode.
+    #[error("blob does not decode")]
+    Blob(#[source] DecodeError),
+}

@@ -1,0 +1,167 @@
+//! Claiming the store and committing batches.
+
+use std::sync::Arc;
+
+use channelcoord::{
+    Batch, ChangeSet, ClaimError, CommitError, Epoch, Head, Op, RecordRef, Seq, Verdict,
+};
+use chanstate::Cause;
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+
+use super::error::{Engine, Exhausted, WrongSeq};
+use super::session::Session;
+use super::text;
+use crate::keys;
+use crate::table::{EpochRow, StoreRow};
+
+/// Commits the sets of a batch whose guards hold.
+pub(crate) fn commit(
+    connection: &mut Connection,
+    batch: Batch<'_>,
+) -> Result<Vec<Verdict>, CommitError> {
+    let transaction = begin(connection).map_err(CommitError::NotStored)?;
+    // An error drops the transaction, which rolls it back.
+    let verdicts = store(&transaction, batch)?;
+    match finish(transaction) {
+        Ok(()) => Ok(verdicts),
+        Err(Unfinished::NotStored(cause)) => Err(CommitError::NotStored(cause)),
+        Err(Unfinished::Unknown(cause)) => Err(CommitError::Unknown(cause)),
+    }
+}
+
+/// Why a claim failed.
+pub(crate) enum Unclaimed {
+    /// Nothing changed.
+    No(ClaimError),
+    /// It is not known whether it was stored.
+    Unknown(Cause),
+}
+
+/// Raises the epoch.
+pub(crate) fn claim(connection: &mut Connection, at_least: Option<Seq>) -> Result<Head, Unclaimed> {
+    let transaction = begin(connection).map_err(unclaimed)?;
+    let head = take_over(&transaction, at_least).map_err(Unclaimed::No)?;
+    match finish(transaction) {
+        Ok(()) => Ok(head),
+        Err(Unfinished::NotStored(cause)) => Err(unclaimed(cause)),
+        Err(Unfinished::Unknown(cause)) => Err(Unclaimed::Unknown(cause)),
+    }
+}
+
+fn unclaimed(cause: Cause) -> Unclaimed {
+    Unclaimed::No(channelcoord::BackendError::Unavailable(cause).into())
+}
+
+/// Starts a transaction that no other one can come before.
+fn begin(connection: &mut Connection) -> Result<Transaction<'_>, Cause> {
+    connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(Engine::cause("beginning a transaction"))
+}
+
+/// How a COMMIT failed.
+enum Unfinished {
+    NotStored(Cause),
+    Unknown(Cause),
+}
+
+/// Makes a transaction durable.
+///
+/// A full disk is a failed write of the log's frames, of which the commit mark is the last: without
+/// it no recovery brings the transaction back. A busy database was not written at all. Anything
+/// else, above all a failed sync, leaves it open whether the mark reached the disk.
+fn finish(transaction: Transaction<'_>) -> Result<(), Unfinished> {
+    transaction.commit().map_err(|error| {
+        let code = error.sqlite_error_code();
+        let cause = Engine::cause("committing")(error);
+        match code {
+            Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy) => Unfinished::NotStored(cause),
+            _ => Unfinished::Unknown(cause),
+        }
+    })
+}
+
+fn take_over(connection: &Connection, at_least: Option<Seq>) -> Result<Head, ClaimError> {
+    let mut session = Session::new(connection);
+    let mut row = session.store()?;
+    if let Some(at_least) = at_least.filter(|at_least| row.seq < at_least.0) {
+        return Err(ClaimError::TooOld { at_least, found: Seq(row.seq) });
+    }
+    let next = row.epoch.checked_add(1).ok_or(Exhausted);
+    row.epoch = next.map_err(unavailable)?;
+    session.put_row(text::store(), &row).map_err(unavailable)?;
+    let began = EpochRow { epoch: row.epoch, began_at: row.seq };
+    session.put_row(text::epoch(), &began).map_err(unavailable)?;
+    Ok(Head { epoch: Epoch(row.epoch), seq: Seq(row.seq) })
+}
+
+fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> ClaimError {
+    channelcoord::BackendError::Unavailable(Arc::new(error)).into()
+}
+
+fn store(connection: &Connection, batch: Batch<'_>) -> Result<Vec<Verdict>, CommitError> {
+    let mut session = Session::new(connection);
+    raise(&mut session, batch)?;
+    // Guards are about the state before the batch.
+    let judge = |set| judge(&mut session, set);
+    let verdicts: Vec<_> = batch
+        .sets
+        .iter()
+        .map(judge)
+        .collect::<Result<_, Cause>>()
+        .map_err(CommitError::NotStored)?;
+    for (set, verdict) in batch.sets.iter().zip(&verdicts) {
+        if matches!(verdict, Verdict::Applied) {
+            set.ops().try_for_each(|op| apply(&mut session, op)).map_err(CommitError::NotStored)?;
+        }
+    }
+    Ok(verdicts)
+}
+
+/// Checks that the batch is due, and gives the store its new sequence number.
+fn raise(session: &mut Session<'_>, batch: Batch<'_>) -> Result<(), CommitError> {
+    let found = session.store().map_err(|error| CommitError::NotStored(Arc::new(error)))?;
+    if found.epoch != batch.epoch.0 {
+        return Err(CommitError::Fenced { ours: batch.epoch, found: Epoch(found.epoch) });
+    }
+    if found.seq != batch.before.0 {
+        let wrong = WrongSeq { expected: batch.before.0, found: found.seq };
+        return Err(CommitError::NotStored(Arc::new(wrong)));
+    }
+    let raised = StoreRow { seq: batch.last().0, ..found };
+    let put = session.put_row(text::store(), &raised);
+    put.map_err(|error| CommitError::NotStored(Arc::new(error)))
+}
+
+/// What is to become of a set, judged by what is stored.
+fn judge(session: &mut Session<'_>, set: &ChangeSet) -> Result<Verdict, Cause> {
+    for (subject, expected) in set.guards() {
+        if session.version(&subject)? != expected {
+            return Ok(Verdict::Conflict(subject));
+        }
+    }
+    Ok(misfit(set).unwrap_or(Verdict::Applied))
+}
+
+/// The refusal of a set with a record that does not fit.
+pub(crate) fn misfit(set: &ChangeSet) -> Option<Verdict> {
+    let puts = set.ops().filter_map(|op| match op {
+        Op::Put(record) => Some(record),
+        Op::Remove(_) | Op::Ack(_) => None,
+    });
+    puts.filter_map(refuse).next()
+}
+
+fn refuse(record: RecordRef<'_>) -> Option<Verdict> {
+    let key = record.key();
+    let cause = keys::check(&text::of_kind(key.kind).table, &key).err()?;
+    Some(Verdict::Refused { record: key, cause: Arc::new(cause) })
+}
+
+fn apply(session: &mut Session<'_>, op: Op<'_>) -> Result<(), Cause> {
+    match op {
+        Op::Put(record) => session.put(record).map_err(|error| Arc::new(error) as Cause),
+        Op::Remove(key) => session.remove(key).map_err(|error| Arc::new(error) as Cause),
+        Op::Ack(ack) => session.ack(ack),
+    }
+}

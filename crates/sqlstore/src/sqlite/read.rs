@@ -1,0 +1,97 @@
+//! Reads by key and in key order.
+
+use std::sync::Arc;
+
+use channelcoord::{BackendError, Record};
+use chanstate::key::{KeyRange, Kind, RecordKey};
+use rusqlite::{Connection, Row};
+
+use super::bind::bind;
+use super::error::Engine;
+use super::session::Session;
+use super::text::{self, Entry};
+use crate::keys::{self, Pass, Plan};
+use crate::row::RowReader;
+use crate::table;
+use crate::value::Value;
+
+/// Reads records by key, all as of the same moment.
+pub(crate) fn read(
+    connection: &Connection,
+    keys: &[RecordKey],
+) -> Result<Vec<Option<Record>>, BackendError> {
+    at_one_moment(connection, || {
+        let mut session = Session::new(connection);
+        keys.iter().map(|key| session.record(key)).collect()
+    })
+}
+
+/// Reads up to `limit` records of a range.
+pub(crate) fn scan(
+    connection: &Connection,
+    range: &KeyRange,
+    limit: usize,
+) -> Result<Vec<Record>, BackendError> {
+    let entry = text::of_kind(range.kind);
+    match keys::plan(&entry.table, range) {
+        Plan::Nothing => Ok(Vec::new()),
+        Plan::One if limit == 0 => Ok(Vec::new()),
+        Plan::One => {
+            let key = RecordKey { kind: range.kind, parts: range.prefix.clone() };
+            Session::new(connection).record(&key).map(|record| record.into_iter().collect())
+        }
+        Plan::Passes(passes) => at_one_moment(connection, || {
+            let mut found = Vec::new();
+            for pass in &passes {
+                let left = limit - found.len();
+                if left > 0 {
+                    run(connection, range.kind, entry, pass, left, &mut found)?;
+                }
+            }
+            Ok(found)
+        }),
+    }
+}
+
+fn run(
+    connection: &Connection,
+    kind: Kind,
+    entry: &Entry,
+    pass: &Pass<'_>,
+    limit: usize,
+    found: &mut Vec<Record>,
+) -> Result<(), BackendError> {
+    let failed = || Engine::reading(entry.table.name);
+    let scan = &entry.statements.scans[pass.given];
+    let text = if pass.after { &scan.after } else { &scan.all };
+    let mut statement = connection.prepare_cached(text).map_err(failed())?;
+    let limit = Value::Int(i64::try_from(limit).unwrap_or(i64::MAX));
+    bind(&mut statement, pass.values.iter().copied().chain([limit])).map_err(failed())?;
+    let mut rows = statement.raw_query();
+    while let Some(row) = rows.next().map_err(failed())? {
+        found.push(record_of(kind, entry, row)?);
+    }
+    Ok(())
+}
+
+fn record_of(kind: Kind, entry: &Entry, row: &Row<'_>) -> Result<Record, BackendError> {
+    let record = RowReader::checked(&entry.table, row);
+    record.and_then(|mut reader| table::read(kind, &mut reader)).map_err(|damage| {
+        let record = keys::of_row(kind, &entry.table, row).to_string();
+        BackendError::Corrupt { record, cause: Arc::new(damage) }
+    })
+}
+
+/// Runs `work` in a transaction, so that all its statements see the same commits.
+fn at_one_moment<T>(
+    connection: &Connection,
+    work: impl FnOnce() -> Result<T, BackendError>,
+) -> Result<T, BackendError> {
+    let begin = connection.unchecked_transaction();
+    let transaction = begin
+        .map_err(|error| BackendError::Unavailable(Engine::cause("beginning a read")(error)))?;
+    let result = work();
+    // Nothing was written: rolling back ends the read as well as committing does.
+    drop(transaction);
+    result
+}
