@@ -12,7 +12,7 @@ use chanstate::{Cause, CommitmentHeight, Record, ShortChannelId, Version};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
-use crate::backend::{Backend, Batch, CommitError, Head, Settled, Verdict};
+use crate::backend::{Backend, BackendError, Batch, CommitError, Head, Settled, Verdict};
 use crate::change_set::{ChangeSet, Subject};
 use crate::locks::Guard;
 use crate::reclaim;
@@ -29,6 +29,7 @@ pub(crate) enum Failure {
     Unconfirmed(Cause),
     Fenced,
     Diverged(Subject),
+    Read(BackendError),
 }
 
 /// The store was shut or has failed.
@@ -308,7 +309,7 @@ impl Worker {
                 Some(Stop::Drop | Stop::Suspended | Stop::Stopped | Stop::Fenced) => return None,
                 Some(Stop::Drain) | None => {}
             }
-            let idle_first = state.idle_turn && !state.watchers.is_empty();
+            let idle_first = state.idle_turn && state.nudge && !state.watchers.is_empty();
             if !state.waiting.is_empty() && !idle_first {
                 state.idle_turn = true;
                 return Some(Work::Batch(state.take_batch()));
@@ -409,7 +410,10 @@ impl Worker {
                 }
                 Some(Verdict::Refused { record, cause }) => Err(Failure::Refused { record, cause }),
                 // A backend that gives too few verdicts breaks its contract.
-                None => Err(Failure::Unconfirmed(Arc::new(Halt::Stopped))),
+                None => {
+                    self.queue.lock().halt = Some(Stop::Suspended);
+                    Err(Failure::Unconfirmed(Arc::new(Halt::Suspended)))
+                }
             };
             entry.answer(result);
         }

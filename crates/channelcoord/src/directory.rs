@@ -215,9 +215,12 @@ impl Memory for Directory {
         };
         let set = pollster::block_on(reclaim::step(self.backend.as_ref(), no, &sources));
         set.map(Some).map_err(|error| {
-            tracing::warn!(%error, "reclaiming a closed channel failed, next try at open");
-            self.write().reclaims.remove(&no);
-            error.into()
+            tracing::warn!(%error, "reclaiming a closed channel failed");
+            // Damage stays; the job must not hold up the others until the store is opened again.
+            if matches!(error, BackendError::Corrupt { .. }) {
+                self.write().reclaims.remove(&no);
+            }
+            Failure::Read(error)
         })
     }
 }

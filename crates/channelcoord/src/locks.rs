@@ -3,16 +3,15 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use bitcoin::OutPoint;
 use bitcoin::secp256k1::PublicKey;
-use chanstate::ChannelNo;
+use chanstate::{ChannelId, ChannelNo};
 use tokio::sync::OwnedMutexGuard;
 
 /// What can be locked, in the order in which several are locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Lockable {
-    /// A funding outpoint that may become a channel.
-    Point(OutPoint),
+    /// A channel id, and with it every funding outpoint that would have it.
+    Id(ChannelId),
     /// A peer: whether its link node exists.
     Peer(PublicKey),
     /// A channel.

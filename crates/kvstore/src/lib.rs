@@ -34,8 +34,8 @@
 //! Two-phase commit is off. It costs a second sync for each commit and guards against someone who
 //! chooses both the bytes to be stored and the moment and page order of a crash.
 //!
-//! Quick repair is off. It would save the free-page map with each commit, which costs about half
-//! as much again as a small commit does; without it the first opening after a crash reads the
+//! Quick repair is off. It would save the free-page map with each commit, which makes a small
+//! commit take more than half as long again; without it the first opening after a crash reads the
 //! whole file, at disk speed. After an orderly end, opening takes no time that depends on the size.
 //!
 //! # Damage

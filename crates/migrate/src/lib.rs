@@ -1,10 +1,14 @@
 //! Moves channel state between stores, and out of lnd, with proof that nothing was lost.
 //!
-//! The binary `migrate` is a thin command line over this library.
+//! The binary `migrate` is a thin command line over [`command`].
 
 pub mod bolt;
+pub mod command;
 pub mod counts;
 pub mod finding;
 pub mod lnd;
+pub mod opened;
 pub mod progress;
+pub mod store;
+pub mod url;
 pub mod writer;

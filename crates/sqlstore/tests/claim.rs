@@ -1,5 +1,7 @@
 //! Claims, and what they shut out.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod support;
 
 use channelcoord::{

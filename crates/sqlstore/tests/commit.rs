@@ -1,5 +1,7 @@
 //! What a commit stores, and what it leaves alone.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::error::Error;

@@ -1,12 +1,15 @@
 //! Records come back as they were put.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::collections::BTreeSet;
 
 use channelcoord::Record;
 use chanstate::key::{KeyRange, Kind};
-use support::records::{channel, every_kind, extreme_channel};
+use support::extremes::{every_kind, extreme_channel};
+use support::records::channel;
 use support::{Fixture, puts};
 
 #[test]

@@ -1,5 +1,7 @@
 //! Scans go in key order, from any key on, in pages of any size.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod support;
 
 use channelcoord::{Backend, MetaRecord, Record};
@@ -91,7 +93,7 @@ fn updates_of_packages() {
             store.put([package].into_iter().chain(updates).map(Record::Channel));
         }
     }
-    let parts = [0, 1, 1 << 63, u64::MAX].map(KeyPart::Int);
+    let parts = [0, 1, u64::MAX].map(KeyPart::Int);
     check(&store, Kind::PackageUpdate, 4, &parts);
     check(&store, Kind::Package, 2, &numbers());
 }

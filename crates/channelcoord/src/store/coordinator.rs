@@ -1,6 +1,7 @@
 //! What concerns channels and their peers at once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bitcoin::OutPoint;
@@ -20,14 +21,14 @@ use crate::locks::Lockable;
 pub enum RestoredShell {
     /// The channel was created.
     Created,
-    /// The channel exists, open or closed; nothing of it changed.
+    /// The channel exists, open or closed, or another one has its id; nothing of it changed.
     AlreadyThere,
 }
 
 /// Opens, restores and gives up channels together with their peers' link nodes.
 ///
-/// A peer has a link node while it has a channel that is not closed, and until its last closed
-/// channel is fully resolved. Opening a channel and pruning its peer exclude each other: opening
+/// A peer has a link node while it has a channel that is not closed. Without one it loses it when
+/// a closed channel of it is fully resolved, or when link nodes are pruned. Opening a channel and pruning its peer exclude each other: opening
 /// raises the version of the peer's link node, and pruning checks it.
 ///
 /// `now` is the Unix time in seconds to note as last seen on a link node that is created.
@@ -44,12 +45,17 @@ pub trait PeerChannelStore: Send + Sync {
     ///
     /// # Errors
     /// `Rejected(AlreadyExists)` or `Rejected(IdAlreadyExists)` if the outpoint or the channel id
-    /// was used before, also by a channel that is closed.
+    /// was used before, also by a channel that is closed; those of
+    /// [`open`](chanstate::transition::open); `Unstorable` for an address that is too long.
     async fn open_channel(&self, channel: NewChannel, peer: LinkNode) -> Result<()>;
 
     /// Creates channels without commitments from a backup, each with its peer's link node.
     ///
-    /// All that are new are created at once; the answers are in the order of the shells.
+    /// All that are new are created at once; the answers are in the order of the shells. Of
+    /// several shells with one channel id the first counts.
+    ///
+    /// # Errors
+    /// `Unstorable` for an address that is too long.
     async fn restore_shells(
         &self,
         shells: Vec<(ChannelShell, LinkNode)>,
@@ -78,8 +84,10 @@ impl PeerChannelStore for Store {
     async fn open_channel(&self, channel: NewChannel, peer: LinkNode) -> Result<()> {
         let point = channel.funding_outpoint;
         let peer = LinkNode { node_id: channel.peer, ..peer };
+        require_storable(&peer)?;
         for _ in 0..ATTEMPTS {
-            let locks = [Lockable::Point(point), Lockable::Peer(channel.peer)];
+            let id = ChannelId::from_outpoint(point);
+            let locks = [Lockable::Id(id), Lockable::Peer(channel.peer)];
             let guards = self.inner.locks.lock(locks).await;
             self.require_unused(point)?;
             let no = self.inner.directory.assign_no();
@@ -98,18 +106,23 @@ impl PeerChannelStore for Store {
         &self,
         shells: Vec<(ChannelShell, LinkNode)>,
     ) -> Result<Vec<RestoredShell>> {
+        shells.iter().try_for_each(|(_, peer)| require_storable(peer))?;
         for _ in 0..ATTEMPTS {
             let locks = shells.iter().flat_map(|(shell, _)| {
-                [Lockable::Point(shell.funding_outpoint), Lockable::Peer(shell.peer)]
+                let id = ChannelId::from_outpoint(shell.funding_outpoint);
+                [Lockable::Id(id), Lockable::Peer(shell.peer)]
             });
             let guards = self.inner.locks.lock(locks).await;
-            self.alive()?;
             let mut set = ChangeSet::default();
-            let (mut points, mut peers) = (BTreeSet::new(), BTreeMap::new());
+            let (mut ids, mut peers) = (BTreeSet::new(), BTreeMap::new());
             let mut answers = Vec::with_capacity(shells.len());
             for (shell, peer) in &shells {
-                let unused = self.require_unused(shell.funding_outpoint).is_ok();
-                if !unused || !points.insert(shell.funding_outpoint) {
+                let known = match self.require_unused(shell.funding_outpoint) {
+                    Ok(()) => !ids.insert(ChannelId::from_outpoint(shell.funding_outpoint)),
+                    Err(StoreError::Rejected(_)) => true,
+                    Err(error) => return Err(error),
+                };
+                if known {
                     answers.push(RestoredShell::AlreadyThere);
                     continue;
                 }
@@ -253,6 +266,14 @@ impl Store {
         let (stored, version) = index.link_node(peer)?;
         (index.open_with(peer) <= closing).then(|| LinkNodeChange::remove(&stored, version))
     }
+}
+
+/// Refuses addresses that cannot be stored. Channels have no rejection for them.
+fn require_storable(peer: &LinkNode) -> Result<()> {
+    peer.check().map_err(|rejection| StoreError::Unstorable {
+        record: linknode::node_key(&peer.node_id).to_string(),
+        cause: Arc::new(rejection),
+    })
 }
 
 /// A failure on a link node that no rule refused.

@@ -9,7 +9,7 @@ use chanstate::facet::{CloseTxStore, LifecycleStore, Result, ShutdownStore, Stat
 use chanstate::transition as rule;
 use chanstate::{
     Channel, ChannelChange, ChannelState, ChannelStatus, Closer, Mark, MarkKind, Rejection,
-    ShortChannelId, ShutdownInfo,
+    ShortChannelId, ShutdownInfo, StoreError,
 };
 
 use super::{Store, of_channel};
@@ -17,10 +17,10 @@ use super::{Store, of_channel};
 #[async_trait]
 impl LifecycleStore for Store {
     async fn refresh(&self, point: OutPoint) -> Result<Channel> {
-        if self.listing(point)?.closed {
-            return self.closed_view(point).await;
+        match self.open_view(point) {
+            Err(StoreError::Rejected(Rejection::AlreadyClosed(_))) => self.closed_view(point).await,
+            other => other,
         }
-        self.open_view(point)
     }
 
     async fn set_confirmation_height(&self, point: OutPoint, height: u32) -> Result<()> {

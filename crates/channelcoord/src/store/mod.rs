@@ -17,7 +17,7 @@ use chanstate::{Cause, ChannelChange, ChannelId, ChannelState, Rejection, StateF
 use thiserror::Error;
 
 use crate::backend::{Backend, BackendError, ClaimError, Seq};
-use crate::change_set::ChangeSet;
+use crate::change_set::{ChangeSet, Subject};
 use crate::committer::{Committer, Failure, Memory};
 use crate::directory::{Directory, Listing, Slot, read_slot};
 use crate::locks::{Guard, Lockable, Locks};
@@ -105,6 +105,18 @@ impl Store {
     /// [`StoreOptions::at_least`], it shows an old copy that was put in the store's place.
     pub fn seq(&self) -> Seq {
         self.inner.committer.head().seq
+    }
+
+    /// Removes now what closed channels leave to be removed in the background: logs, packages and
+    /// what else no read shows any more. Goes in small steps and takes turns with other calls.
+    ///
+    /// # Errors
+    /// `Corrupt` if a record cannot be read; `Unavailable`, `Unconfirmed`, `Fenced`. What remains
+    /// is removed at the next close or opening of the store.
+    pub async fn reclaim_closed(&self) -> Result<(), StoreError> {
+        let reply = self.inner.committer.finish_idle_work();
+        let result = reply.await.unwrap_or_else(|lost| Err(Failure::Unconfirmed(Arc::new(lost))));
+        result.map_err(store_error)
     }
 
     /// Commits what waits, refuses further changes, and releases the backend.
@@ -206,9 +218,9 @@ fn store_error<R: std::error::Error + 'static>(failure: Failure) -> StoreError<R
         Failure::Unavailable(cause) => StoreError::Unavailable(cause),
         Failure::Unconfirmed(cause) => StoreError::Unconfirmed(cause),
         Failure::Fenced => StoreError::Fenced,
-        Failure::Diverged(subject) => {
-            StoreError::Corrupt { record: format!("{subject:?}"), cause: Arc::new(Diverged) }
-        }
+        // It is stored, but what is stored is in doubt.
+        Failure::Diverged(subject) => StoreError::Unconfirmed(Arc::new(Diverged(subject))),
+        Failure::Read(error) => backend_error(error),
     }
 }
 
@@ -225,5 +237,5 @@ fn state_error(point: OutPoint, fault: StateFault) -> StoreError {
 
 /// Found by [`StoreOptions::check_memory`].
 #[derive(Debug, Error)]
-#[error("memory and backend differ after a commit")]
-struct Diverged;
+#[error("memory and backend differ on {0:?} after a commit")]
+struct Diverged(Subject);

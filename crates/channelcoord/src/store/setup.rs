@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chanstate::facet::{ChannelSetupStore, FinalHtlcStore, Result};
 use chanstate::key::{Kind, RecordKey};
+use chanstate::transition as rule;
 use chanstate::{
     ChannelId, FinalHtlc, FinalHtlcRecord, ForwardingPolicy, ForwardingPolicyRecord, HtlcId,
     OpeningStateRecord, Record, Rejection, ShortChannelId,
@@ -30,6 +31,7 @@ impl FinalHtlcStore for Store {
         if !self.inner.options.transitions.store_final_htlcs {
             return self.alive();
         }
+        rule::require_htlc_id(id)?;
         let outcome = FinalHtlc { settled, offchain: false };
         self.put(Record::FinalHtlc(FinalHtlcRecord { scid, id, outcome })).await
     }

@@ -15,6 +15,9 @@ pub trait FinalHtlcStore: Send + Sync {
     async fn final_htlc(&self, scid: ShortChannelId, id: HtlcId) -> Result<FinalHtlc>;
 
     /// Stores an outcome on chain, replacing another. Stores nothing without the option.
+    ///
+    /// # Errors
+    /// `Rejected(TooLarge)` for an id from 2^63 on.
     async fn put_onchain_outcome(
         &self,
         scid: ShortChannelId,

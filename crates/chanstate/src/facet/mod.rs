@@ -8,8 +8,12 @@
 //! * A call that returns an error changed nothing, except `Unconfirmed`, where it is not known.
 //! * A call whose future is dropped is stored whole or not at all.
 //! * A channel that no call created is refused with `Rejected(UnknownChannel)`.
-//! * Changes of a closed channel are refused with `Rejected(AlreadyClosed)`.
-//! * A call that asks for what is stored already returns `Ok` and writes nothing.
+//! * Changes of a closed channel are refused with `Rejected(AlreadyClosed)`, and so are reads of
+//!   what only an open channel has.
+//! * A call that asks for what a channel or link node has already returns `Ok` and writes nothing.
+//!   Of the commitment protocol this holds for the pending commitment and the next point; a
+//!   commitment that is in force already has the wrong height. Acknowledgements, and records that
+//!   have neither channel nor link node, are written blindly, which changes nothing either.
 
 mod close_tx;
 mod closed;

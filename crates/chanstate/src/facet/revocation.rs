@@ -25,5 +25,8 @@ pub trait RevocationLogStore: Send + Sync {
     ) -> Result<PreviousState>;
 
     /// Returns the height of the newest revoked state; `None` if nothing was revoked.
+    ///
+    /// # Errors
+    /// `Rejected(AlreadyClosed)`: the log of a closed channel has no end to rely on.
     async fn revocation_log_tail(&self, point: OutPoint) -> Result<Option<CommitmentHeight>>;
 }

@@ -79,7 +79,7 @@ impl<'a> Holding<'a> {
 
     fn slot(&mut self, htlc: &Htlc) -> Result<HtlcSlot, Rejection> {
         let key = htlc.key();
-        fits("HTLC id", key.id.0)?;
+        require_htlc_id(key.id)?;
         if htlc.terms.onion.len() != ONION_LEN {
             return Err(Rejection::OnionLength { id: key.id, len: htlc.terms.onion.len() });
         }
@@ -120,6 +120,7 @@ impl<'a> Holding<'a> {
     ) -> Result<UpdateRef, Rejection> {
         let LogUpdate { log_index, message } = update.clone();
         let verbatim = |message| UpdateRef { log_index, body: UpdateBody::Message(message) };
+        message.htlc_id().map_or(Ok(()), |id| require_htlc_id(HtlcId(id)))?;
         match message.kind() {
             MessageKind::UpdateAddHtlc => {}
             MessageKind::UpdateFulfillHtlc
@@ -140,7 +141,6 @@ impl<'a> Holding<'a> {
         else {
             return Err(Rejection::Message { ty: message.ty() });
         };
-        fits("HTLC id", id)?;
         let key = HtlcKey { direction, id: HtlcId(id) };
         let amount = amount_msat.into();
         let terms = HtlcTerms { log_index, amount, payment_hash, cltv_expiry, onion, extra };
@@ -200,6 +200,14 @@ impl<'a> Holding<'a> {
         let stored = self.state.and_then(|state| state.htlc(key)).map(|record| &record.terms);
         stored.or_else(|| self.new.get(&key))
     }
+}
+
+/// Refuses an HTLC id that a key cannot hold.
+///
+/// # Errors
+/// `TooLarge`.
+pub fn require_htlc_id(id: HtlcId) -> Result<(), Rejection> {
+    fits("HTLC id", id.0)
 }
 
 /// Refuses a number that a key cannot hold.

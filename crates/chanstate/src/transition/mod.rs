@@ -17,6 +17,7 @@ mod status;
 pub use advance::{AdvanceTail, advance_tail, insert_next_revocation};
 pub use append::{AppendRemote, append_remote};
 pub use close::{abandon_summary, close, mark_fully_closed};
+pub use holding::require_htlc_id;
 pub use lifecycle::{
     mark_open, negotiate_scid_alias, set_close_confirmation_height, set_confirmation_height,
     set_confirmed_scid, store_shutdown,

@@ -66,6 +66,13 @@ fn a_missing_directory_is_an_error_of_the_file_system() {
 }
 
 #[test]
+fn a_directory_is_an_error_of_the_file_system() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(matches!(RedbBackend::open(dir.path()), Err(OpenError::Io(_))));
+    assert!(matches!(RedbBackend::open_existing(dir.path()), Err(OpenError::Io(_))));
+}
+
+#[test]
 fn an_unfinished_creation_is_no_existing_store() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store.redb");

@@ -37,6 +37,9 @@ pub enum PackageFault {
     /// A key is missing that every package has.
     #[error("{} is missing", .0.escape_ascii())]
     Missing(&'static [u8]),
+    /// A list of updates holds a bucket.
+    #[error("a bucket is among the updates of {}", .0.escape_ascii())]
+    NotAnUpdate(&'static [u8]),
     /// The positions of updates have a gap.
     #[error("update {found} follows where {expected} is due")]
     Gap {
@@ -87,7 +90,9 @@ fn read_updates(bucket: &Bucket<'_>, name: &'static [u8]) -> Result<Vec<LogUpdat
     let fail = |fault| PackageFault::Decode { key: name.to_vec(), fault };
     let mut updates = Vec::new();
     for entry in list.entries() {
-        let (key, Entry::Value(value)) = entry? else { continue };
+        let (key, Entry::Value(value)) = entry? else {
+            return Err(PackageFault::NotAnUpdate(name));
+        };
         let found = keys::decode_update_index(&key).map_err(fail)?;
         let expected = updates.len();
         if usize::from(found) != expected {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use channelcoord::{
-    Batch, ChangeSet, ClaimError, CommitError, Epoch, Head, Op, RecordRef, Seq, Verdict,
+    BackendError, Batch, ChangeSet, ClaimError, CommitError, Epoch, Head, Op, RecordRef, Seq,
+    Verdict,
 };
 use chanstate::Cause;
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
@@ -49,7 +50,7 @@ pub(crate) fn claim(connection: &mut Connection, at_least: Option<Seq>) -> Resul
 }
 
 fn unclaimed(cause: Cause) -> Unclaimed {
-    Unclaimed::No(channelcoord::BackendError::Unavailable(cause).into())
+    Unclaimed::No(BackendError::Unavailable(cause).into())
 }
 
 /// Starts a transaction that no other one can come before.
@@ -71,14 +72,18 @@ enum Unfinished {
 /// it no recovery brings the transaction back. A busy database was not written at all. Anything
 /// else, above all a failed sync, leaves it open whether the mark reached the disk.
 fn finish(transaction: Transaction<'_>) -> Result<(), Unfinished> {
-    transaction.commit().map_err(|error| {
+    transaction.commit().map_err(Unfinished::of)
+}
+
+impl Unfinished {
+    fn of(error: rusqlite::Error) -> Unfinished {
         let code = error.sqlite_error_code();
         let cause = Engine::cause("committing")(error);
         match code {
             Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy) => Unfinished::NotStored(cause),
             _ => Unfinished::Unknown(cause),
         }
-    })
+    }
 }
 
 fn take_over(connection: &Connection, at_least: Option<Seq>) -> Result<Head, ClaimError> {
@@ -96,20 +101,16 @@ fn take_over(connection: &Connection, at_least: Option<Seq>) -> Result<Head, Cla
 }
 
 fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> ClaimError {
-    channelcoord::BackendError::Unavailable(Arc::new(error)).into()
+    BackendError::Unavailable(Arc::new(error)).into()
 }
 
 fn store(connection: &Connection, batch: Batch<'_>) -> Result<Vec<Verdict>, CommitError> {
     let mut session = Session::new(connection);
     raise(&mut session, batch)?;
     // Guards are about the state before the batch.
-    let judge = |set| judge(&mut session, set);
-    let verdicts: Vec<_> = batch
-        .sets
-        .iter()
-        .map(judge)
-        .collect::<Result<_, Cause>>()
-        .map_err(CommitError::NotStored)?;
+    let verdicts: Result<Vec<_>, Cause> =
+        batch.sets.iter().map(|set| judge(&mut session, set)).collect();
+    let verdicts = verdicts.map_err(CommitError::NotStored)?;
     for (set, verdict) in batch.sets.iter().zip(&verdicts) {
         if matches!(verdict, Verdict::Applied) {
             set.ops().try_for_each(|op| apply(&mut session, op)).map_err(CommitError::NotStored)?;
@@ -163,5 +164,25 @@ fn apply(session: &mut Session<'_>, op: Op<'_>) -> Result<(), Cause> {
         Op::Put(record) => session.put(record).map_err(|error| Arc::new(error) as Cause),
         Op::Remove(key) => session.remove(key).map_err(|error| Arc::new(error) as Cause),
         Op::Ack(ack) => session.ack(ack),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_full_disk_and_a_busy_database_store_nothing_for_certain() {
+        let unfinished = |code| {
+            let error = rusqlite::ffi::Error::new(code);
+            Unfinished::of(rusqlite::Error::SqliteFailure(error, None))
+        };
+        use rusqlite::ffi;
+        for code in [ffi::SQLITE_FULL, ffi::SQLITE_BUSY] {
+            assert!(matches!(unfinished(code), Unfinished::NotStored(_)));
+        }
+        for code in [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_NOMEM] {
+            assert!(matches!(unfinished(code), Unfinished::Unknown(_)));
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use channelcoord::BackendError;
 use rusqlite::types::ValueRef;
@@ -62,28 +63,26 @@ const WRITING: &[(&str, i64)] = &[
 /// Settings of a connection that reads.
 const READING: &[(&str, i64)] = &[("query_only", 1)];
 
-/// Opens the connection that writes. The file must exist.
+/// Opens a connection to write. The file must exist.
 pub(crate) fn writing(path: &Path) -> Result<Connection, OpenError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    connect(path.as_os_str().as_ref(), flags)
+    open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
 }
 
-/// Opens a connection that reads.
+/// Opens a connection to read.
 pub(crate) fn reading(path: &Path) -> Result<Connection, OpenError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = connect(path, flags)?;
-    READING.iter().try_for_each(|(name, value)| set(&connection, name, *value))?;
-    Ok(connection)
+    open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
-/// Opens a connection that reads a file to which nobody writes, without any file beside it.
+/// Opens a connection to read a file to which nobody writes, without any file beside it.
 pub(crate) fn reading_unchanging(path: &Path) -> Result<Connection, OpenError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX
-        | OpenFlags::SQLITE_OPEN_URI;
-    let connection = connect(Path::new(&unchanging_uri(path)), flags)?;
-    READING.iter().try_for_each(|(name, value)| set(&connection, name, *value))?;
-    Ok(connection)
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    open(Path::new(&unchanging_uri(path)), flags)
+}
+
+// Each connection is behind a mutex, so SQLite needs none of its own.
+fn open(path: &Path, flags: OpenFlags) -> Result<Connection, OpenError> {
+    let opened = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX);
+    Ok(opened.map_err(Engine::doing("opening"))?)
 }
 
 /// Settles the format of a new file. Takes effect with the first table.
@@ -96,12 +95,20 @@ pub(crate) fn prepare_to_write(connection: &Connection) -> Result<(), OpenError>
     let engine = Engine::doing("setting journal_mode");
     connection.pragma_update(None, "journal_mode", "wal").map_err(engine)?;
     check(connection, "journal_mode", "wal")?;
-    WRITING.iter().try_for_each(|(name, value)| set(connection, name, *value))
+    prepare(connection, WRITING)
+}
+
+/// Makes a connection ready to read.
+pub(crate) fn prepare_to_read(connection: &Connection) -> Result<(), OpenError> {
+    prepare(connection, READING)
 }
 
 /// Copies the log into the database, empties it, and closes the connection.
 pub(crate) fn close(connection: Connection) -> Result<(), BackendError> {
-    let empty = connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()));
+    // Readers of other processes are not waited for.
+    let empty = connection
+        .busy_timeout(Duration::ZERO)
+        .and_then(|()| connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(())));
     let closed = connection.close().map_err(|(_, error)| error);
     match empty.and(closed) {
         Ok(()) => Ok(()),
@@ -111,11 +118,10 @@ pub(crate) fn close(connection: Connection) -> Result<(), BackendError> {
     }
 }
 
-fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, OpenError> {
-    let connection = Connection::open_with_flags(path, flags).map_err(Engine::doing("opening"))?;
+fn prepare(connection: &Connection, settings: &[(&'static str, i64)]) -> Result<(), OpenError> {
     connection.set_prepared_statement_cache_capacity(ENTRIES * STATEMENTS);
-    COMMON.iter().try_for_each(|(name, value)| set(&connection, name, *value))?;
-    Ok(connection)
+    let mut settings = COMMON.iter().chain(settings);
+    settings.try_for_each(|(name, value)| set(connection, name, *value))
 }
 
 /// More than the statements of any table.

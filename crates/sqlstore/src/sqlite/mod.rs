@@ -33,9 +33,10 @@ use self::lock::StoreLock;
 /// but the disk. One connection writes, a second one reads beside it.
 #[derive(Debug)]
 pub struct SqliteBackend {
-    // In this order: connections are closed before the lock is given back.
-    writer: Mutex<Option<Connection>>,
+    // Dropped in this order: the last connection to close empties the log, which the reading one
+    // cannot, and the lock is given back at the end.
     reader: Mutex<Option<Connection>>,
+    writer: Mutex<Option<Connection>>,
     lock: Mutex<Option<StoreLock>>,
     shut: OnceLock<Shut>,
 }

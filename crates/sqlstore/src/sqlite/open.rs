@@ -76,8 +76,7 @@ impl SqliteBackend {
             // is no log, nobody writes, and they are not needed.
             Err(OpenError::Engine(_)) if !has_log(&path) => {
                 let reader = connection::reading_unchanging(&path)?;
-                check_version(&reader, &path)?;
-                reader
+                prepare_reading(reader, &path)?
             }
             other => other?,
         };
@@ -86,17 +85,17 @@ impl SqliteBackend {
 }
 
 fn connect_reading(path: &Path) -> Result<Connection, OpenError> {
-    let reader = connection::reading(path)?;
-    check_version(&reader, path)?;
-    Ok(reader)
+    prepare_reading(connection::reading(path)?, path)
 }
 
-fn check_version(reader: &Connection, path: &Path) -> Result<(), OpenError> {
-    match schema_version(reader, path)? {
-        0 => Err(OpenError::Absent(path.to_owned())),
-        found if found < NEWEST => Err(OpenError::Older { found, newest: NEWEST }),
-        found => check_history(reader, found),
+fn prepare_reading(reader: Connection, path: &Path) -> Result<Connection, OpenError> {
+    match schema_version(&reader, path)? {
+        0 => return Err(OpenError::Absent(path.to_owned())),
+        found if found < NEWEST => return Err(OpenError::Older { found, newest: NEWEST }),
+        found => check_history(&reader, found)?,
     }
+    connection::prepare_to_read(&reader)?;
+    Ok(reader)
 }
 
 fn open_writing(path: &Path, lock: StoreLock) -> Result<SqliteBackend, OpenError> {
@@ -115,6 +114,7 @@ fn open_writing(path: &Path, lock: StoreLock) -> Result<SqliteBackend, OpenError
         sync_directory(path)?;
     }
     let reader = connection::reading(path)?;
+    connection::prepare_to_read(&reader)?;
     Ok(SqliteBackend::new(Some(writer), reader, Some(lock)))
 }
 

@@ -2,7 +2,7 @@
 //!
 //! One file for each part of the schema maps the records of that part to columns. The order of the
 //! columns is the order of the fields here; the first ones are the key, in the order of the parts of
-//! a [`RecordKey`].
+//! a [`RecordKey`](chanstate::key::RecordKey).
 
 mod channel;
 mod close;

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "no test needs all of it")]
 
+pub(crate) mod extremes;
 pub(crate) mod records;
 
 use std::path::PathBuf;

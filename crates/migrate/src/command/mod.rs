@@ -1,0 +1,21 @@
+//! The commands of `migrate`, without the command line.
+
+mod check;
+mod copy;
+mod inspect;
+mod verify;
+
+pub use check::{CheckReport, check};
+pub use copy::{CopyOptions, CopyReport, copy};
+pub use inspect::{ChannelLine, Inspection, inspect};
+pub use verify::{VerifyReport, verify};
+
+/// What a running command tells. Nothing of it is needed for the result.
+pub trait Watch: Sync {
+    /// A phase begins; `total` is the number of records if it is known.
+    fn phase(&self, name: &str, total: Option<u64>) -> crate::progress::Progress;
+    /// A finding.
+    fn finding(&self, finding: &crate::finding::Finding);
+
+
+}

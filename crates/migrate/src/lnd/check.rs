@@ -1,1 +1,0 @@
-//! Finds damage and inconsistencies.

@@ -1,0 +1,107 @@
+//! Opening stores by name.
+
+use channelcoord::{Backend, BackendError};
+use thiserror::Error;
+
+use crate::finding::chain;
+use crate::lnd::source::{LndSource, SourceError};
+use crate::url::{Engine, StoreUrl};
+
+/// A store opened for reading.
+pub enum Opened {
+    /// lnd's.
+    Lnd(Box<LndSource>),
+    /// One of ours.
+    Store(Box<dyn Backend>),
+}
+
+/// Why a job did not come to its end. Decides the exit code of `migrate`.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// What was read or asked for stops the job: exit code 1.
+    #[error("{0}")]
+    Content(String),
+    /// The request cannot be carried out as it stands: exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// Something cannot be read or written: exit code 3.
+    #[error("{0}")]
+    Access(String),
+}
+
+impl Failure {
+    /// An access failure from an error and its causes.
+    pub fn access(what: impl std::fmt::Display, error: &dyn std::error::Error) -> Failure {
+        Failure::Access(format!("{what}: {}", chain(error)))
+    }
+
+    /// A content failure from an error and its causes.
+    pub fn content(what: impl std::fmt::Display, error: &dyn std::error::Error) -> Failure {
+        Failure::Content(format!("{what}: {}", chain(error)))
+    }
+
+    /// Sorts a failure to read a store: damage is content, anything else is access.
+    pub fn of_backend(what: impl std::fmt::Display, error: &BackendError) -> Failure {
+        match error {
+            BackendError::Corrupt { .. } => Failure::content(what, error),
+            _ => Failure::access(what, error),
+        }
+    }
+}
+
+/// Opens a store for reading. Nothing in it changes.
+///
+/// # Errors
+/// `Content` for an lnd file that must not be used (damaged as a whole, tombstoned, of an unknown
+/// version); `Access` for anything else.
+pub fn open(url: &StoreUrl, allow_tombstoned: bool) -> Result<Opened, Failure> {
+    let access = |error: &dyn std::error::Error| Failure::access(url, error);
+    Ok(match url.engine {
+        Engine::LndBolt => {
+            let source = LndSource::open(&url.path, allow_tombstoned);
+            Opened::Lnd(Box::new(source.map_err(|error| match is_access(&error) {
+                true => access(&error),
+                false => Failure::content(url, &error),
+            })?))
+        }
+        Engine::Redb => Opened::Store(Box::new(
+            kvstore::RedbBackend::open_read_only(&url.path).map_err(|error| access(&error))?,
+        )),
+        Engine::Sqlite => Opened::Store(Box::new(
+            sqlstore::SqliteBackend::open_read_only(&url.path).map_err(|error| access(&error))?,
+        )),
+    })
+}
+
+/// Whether a file cannot be read at all, rather than holds something that must not be used.
+fn is_access(error: &SourceError) -> bool {
+    use crate::bolt::{FileError, OpenError};
+    matches!(
+        error,
+        SourceError::Open(
+            OpenError::Open { .. }
+                | OpenError::NotAFile
+                | OpenError::Locked
+                | OpenError::Lock { .. }
+                | OpenError::Read { .. }
+        ) | SourceError::File(FileError::Io { .. } | FileError::OutOfMemory { .. })
+    )
+}
+
+/// Creates an empty store for writing.
+///
+/// # Errors
+/// `Usage` for an engine that cannot be written; `Access`.
+pub fn create(url: &StoreUrl) -> Result<Box<dyn Backend>, Failure> {
+    let access = |error: &dyn std::error::Error| Failure::access(url, error);
+    Ok(match url.engine {
+        Engine::LndBolt => return Err(Failure::Usage("lnd's databases are only read".into())),
+        Engine::Redb => Box::new(
+            kvstore::RedbBackend::create(&url.path).map_err(|error| access(&error))?,
+        ),
+        Engine::Sqlite => Box::new(
+            sqlstore::SqliteBackend::create(&url.path).map_err(|error| access(&error))?,
+        ),
+    })
+}

@@ -1,0 +1,306 @@
+//! Jobs between two stores of ours: copy, compare, check, count.
+
+use std::iter::Peekable;
+
+use chanstate::key::{KeyRange, Kind, RecordKey};
+use chanstate::{ChannelChange, ChannelNo, ChannelState, Record as ChannelRecordKind, Version};
+use channelcoord::{Backend, BackendError, ChangeSet, Record};
+use linknode::LinkNodeChange;
+use thiserror::Error;
+
+use crate::counts::Counts;
+use crate::finding::{Finding, Severity};
+use crate::progress::Progress;
+use crate::writer::{WriteError, Writer};
+
+/// Records read at a time.
+const PAGE: usize = 512;
+
+/// Why a job on stores stopped.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StoreJobError {
+    /// A store cannot be read.
+    #[error("cannot be read")]
+    Read(#[from] BackendError),
+    /// The target cannot be written.
+    #[error("cannot be written")]
+    Write(#[from] WriteError),
+}
+
+/// Every record of a kind, page by page.
+pub struct Records<'a> {
+    backend: &'a dyn Backend,
+    range: Option<KeyRange>,
+    page: std::vec::IntoIter<Record>,
+}
+
+impl<'a> Records<'a> {
+    /// Records of a range.
+    pub fn new(backend: &'a dyn Backend, range: KeyRange) -> Records<'a> {
+        Records { backend, range: Some(range), page: Vec::new().into_iter() }
+    }
+}
+
+impl Iterator for Records<'_> {
+    type Item = Result<Record, BackendError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(record) = self.page.next() {
+            return Some(Ok(record));
+        }
+        let range = self.range.take()?;
+        match pollster::block_on(self.backend.scan(&range, PAGE)) {
+            Err(error) => Some(Err(error)),
+            Ok(page) => {
+                if page.len() == PAGE {
+                    self.range = page.last().map(|last| range.after(last.key()));
+                }
+                self.page = page.into_iter();
+                self.page.next().map(Ok)
+            }
+        }
+    }
+}
+
+/// Copies every record. Versions are assigned anew by the target.
+///
+/// # Errors
+/// `Read`, `Write`.
+pub fn copy(
+    source: &dyn Backend,
+    writer: &mut Writer<'_>,
+    progress: &Progress,
+) -> Result<(), StoreJobError> {
+    for kind in Kind::ALL {
+        for record in Records::new(source, KeyRange::all(kind)) {
+            progress.add(1);
+            match record? {
+                Record::Channel(ChannelRecordKind::Channel(mut row)) => {
+                    row.version = Version::ABSENT;
+                    let channels = vec![ChannelChange::new(row)];
+                    writer.add(ChangeSet { channels, ..ChangeSet::default() })?;
+                }
+                Record::LinkNode(linknode::Record::LinkNode(row)) => {
+                    // Addresses follow as records of their own.
+                    let node = row.assemble(Vec::new());
+                    let link_nodes = vec![LinkNodeChange::put(&node, None, Version::ABSENT)];
+                    writer.add(ChangeSet { link_nodes, ..ChangeSet::default() })?;
+                }
+                record => writer.put(record)?,
+            }
+        }
+    }
+    writer.flush()?;
+    Ok(())
+}
+
+/// Compares every record both ways; versions are left out. Returns the number compared.
+///
+/// # Errors
+/// `Read`.
+pub fn compare(
+    source: &dyn Backend,
+    target: &dyn Backend,
+    progress: &Progress,
+    mut report: impl FnMut(String),
+) -> Result<u64, StoreJobError> {
+    let mut compared = 0;
+    for kind in Kind::ALL {
+        let mut ours = Records::new(source, KeyRange::all(kind)).peekable();
+        let mut theirs = Records::new(target, KeyRange::all(kind)).peekable();
+        while let Some(pair) = next_pair(&mut ours, &mut theirs)? {
+            compared += 1;
+            progress.add(1);
+            match pair {
+                (Some(source), None) => report(format!("{}: only in the source", source.key())),
+                (None, Some(target)) => report(format!("{}: only in the target", target.key())),
+                (Some(source), Some(target)) => {
+                    let (source, target) = (unversioned(source), unversioned(target));
+                    if source != target {
+                        report(format!("{}: {}", source.key(), first_difference(&source, &target)));
+                    }
+                }
+                (None, None) => {}
+            }
+        }
+    }
+    Ok(compared)
+}
+
+type Pair = (Option<Record>, Option<Record>);
+
+/// The next record of either side, both if their keys are equal.
+fn next_pair(
+    ours: &mut Peekable<Records<'_>>,
+    theirs: &mut Peekable<Records<'_>>,
+) -> Result<Option<Pair>, BackendError> {
+    let key = |next: Option<&Result<Record, BackendError>>| match next {
+        Some(Ok(record)) => Some(record.key()),
+        _ => None,
+    };
+    if let Some(Err(error)) = ours.peek() {
+        return Err(error.clone());
+    }
+    if let Some(Err(error)) = theirs.peek() {
+        return Err(error.clone());
+    }
+    let (our_key, their_key) = (key(ours.peek()), key(theirs.peek()));
+    let (take_ours, take_theirs) = match (our_key, their_key) {
+        (None, None) => return Ok(None),
+        (Some(_), None) => (true, false),
+        (None, Some(_)) => (false, true),
+        (Some(ours), Some(theirs)) => (ours <= theirs, theirs <= ours),
+    };
+    let ours = if take_ours { ours.next().transpose()? } else { None };
+    let theirs = if take_theirs { theirs.next().transpose()? } else { None };
+    Ok(Some((ours, theirs)))
+}
+
+fn unversioned(mut record: Record) -> Record {
+    match &mut record {
+        Record::Channel(ChannelRecordKind::Channel(row)) => row.version = Version::ABSENT,
+        Record::LinkNode(linknode::Record::LinkNode(row)) => row.version = Version::ABSENT,
+        _ => {}
+    }
+    record
+}
+
+/// Names the first field that differs, as far as fields are shown: secrets are not.
+fn first_difference(source: &Record, target: &Record) -> String {
+    let (source, target) = (format!("{source:#?}"), format!("{target:#?}"));
+    let differs = source.lines().zip(target.lines()).find(|(a, b)| a != b);
+    differs.map_or_else(
+        || "differs in a field that is not shown".into(),
+        |(source, target)| {
+            format!("{} in the source, {} in the target", source.trim(), target.trim())
+        },
+    )
+}
+
+/// Counts records by kind, as `inspect` shows them.
+///
+/// # Errors
+/// `Read`.
+pub fn count(backend: &dyn Backend) -> Result<Counts, StoreJobError> {
+    let mut counts = Counts::default();
+    let mut closed = std::collections::HashSet::new();
+    for record in Records::new(backend, KeyRange::all(Kind::Channel)) {
+        if let Record::Channel(ChannelRecordKind::Channel(row)) = record? {
+            if row.closed {
+                closed.insert(row.no);
+            } else {
+                counts.open_channels += 1;
+            }
+        }
+    }
+    for record in Records::new(backend, KeyRange::all(Kind::Terms)) {
+        if let Record::Channel(ChannelRecordKind::Terms(terms)) = record? {
+            counts.historical_channels += u64::from(closed.contains(&terms.no));
+        }
+    }
+    let tally = |kind, counter: &mut u64| -> Result<(), StoreJobError> {
+        for record in Records::new(backend, KeyRange::all(kind)) {
+            record?;
+            *counter += 1;
+        }
+        Ok(())
+    };
+    tally(Kind::Close, &mut counts.closed_channels)?;
+    tally(Kind::LinkNode, &mut counts.link_nodes)?;
+    tally(Kind::Package, &mut counts.forwarding_packages)?;
+    tally(Kind::RevokedState, &mut counts.revoked_states)?;
+    tally(Kind::RevokedCommitment, &mut counts.revoked_states)?;
+    tally(Kind::FinalHtlc, &mut counts.final_htlcs)?;
+    tally(Kind::OpeningState, &mut counts.opening_states)?;
+    tally(Kind::ForwardingPolicy, &mut counts.forwarding_policies)?;
+    Ok(counts)
+}
+
+/// Reads every record and reports those that are damaged or contradict each other.
+///
+/// # Errors
+/// `Read` if the store cannot be read; damaged records are reported.
+pub fn check(
+    backend: &dyn Backend,
+    progress: &Progress,
+    report: &mut dyn FnMut(Finding),
+) -> Result<(), StoreJobError> {
+    let mut channels = Vec::new();
+    for kind in Kind::ALL {
+        for record in Records::new(backend, KeyRange::all(kind)) {
+            progress.add(1);
+            match record {
+                Ok(Record::Channel(ChannelRecordKind::Channel(row))) => channels.push(row.no),
+                Ok(_) => {}
+                Err(error @ BackendError::Corrupt { .. }) => {
+                    // The rest of the kind lies behind the damaged record.
+                    report(damage(format!("{kind:?}"), &error));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    for no in channels {
+        check_channel(backend, no, report)?;
+    }
+    Ok(())
+}
+
+fn check_channel(
+    backend: &dyn Backend,
+    no: ChannelNo,
+    report: &mut dyn FnMut(Finding),
+) -> Result<(), StoreJobError> {
+    let row = pollster::block_on(backend.read(&[RecordKey::single(Kind::Channel, no)]));
+    let row = match row {
+        Ok(row) => row,
+        // Reported with its kind already.
+        Err(BackendError::Corrupt { .. }) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let Some(Record::Channel(ChannelRecordKind::Channel(row))) = row.into_iter().flatten().next()
+    else {
+        return Ok(());
+    };
+    let place = format!("channel {}", row.funding_outpoint);
+    let mut state = ChannelState::new(row);
+    for kind in [
+        Kind::Terms,
+        Kind::Commitment,
+        Kind::Diff,
+        Kind::Htlc,
+        Kind::UpdateList,
+        Kind::Secret,
+        Kind::Mark,
+    ] {
+        for record in Records::new(backend, KeyRange::under(kind, [no.0])) {
+            match record {
+                Ok(Record::Channel(record)) => state.put(&record),
+                Ok(_) | Err(BackendError::Corrupt { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    let lists = [
+        chanstate::record::ListKind::UnsignedAcked,
+        chanstate::record::ListKind::RemoteUnsignedLocal,
+    ];
+    let assembled = state
+        .channel()
+        .map(drop)
+        .and_then(|()| state.pending_commitment().map(drop))
+        .and_then(|()| {
+            lists.iter().try_for_each(|list| {
+                state.updates(state.list(*list).unwrap_or_default(), list.direction()).map(drop)
+            })
+        });
+    if let Err(fault) = assembled {
+        report(damage(place, &fault));
+    }
+    Ok(())
+}
+
+fn damage(place: String, error: &dyn std::error::Error) -> Finding {
+    Finding { severity: Severity::Damage, place, what: crate::finding::chain(error) }
+}

@@ -1,0 +1,73 @@
+//! What the user sees while a command runs: a bar on a terminal, plain lines otherwise.
+
+use std::io::IsTerminal;
+use std::sync::{Mutex, PoisonError};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use migrate::command::Watch;
+use migrate::finding::Finding;
+use migrate::progress::Progress;
+
+/// Records between two updates of the bar.
+const STEP: u64 = 256;
+
+/// Standard error, as a place for progress and findings. Standard output is for results.
+pub(crate) struct Terminal {
+    interactive: bool,
+    bar: Mutex<Option<ProgressBar>>,
+}
+
+impl Terminal {
+    pub(crate) fn new() -> Terminal {
+        Terminal { interactive: std::io::stderr().is_terminal(), bar: Mutex::new(None) }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn finish(&self) {
+        if let Some(bar) = self.replace(None) {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn replace(&self, bar: Option<ProgressBar>) -> Option<ProgressBar> {
+        let mut shown = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut shown, bar)
+    }
+
+    fn line(&self, text: &str) {
+        let shown = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
+        match shown.as_ref() {
+            Some(bar) => bar.suspend(|| eprintln!("{text}")),
+            None => eprintln!("{text}"),
+        }
+    }
+}
+
+impl Watch for Terminal {
+    fn phase(&self, name: &str, total: Option<u64>) -> Progress {
+        self.finish();
+        if !self.interactive {
+            eprintln!("{name}");
+            return Progress::silent();
+        }
+        let bar = match total {
+            Some(total) => ProgressBar::new(total),
+            None => ProgressBar::no_length(),
+        };
+        let style = ProgressStyle::with_template("{msg:>10} {wide_bar} {pos}/{len} {per_sec} {eta}");
+        if let Ok(style) = style {
+            bar.set_style(style);
+        }
+        bar.set_message(name.to_owned());
+        self.replace(Some(bar.clone()));
+        Progress::watched(move |done| {
+            if done % STEP == 0 {
+                bar.set_position(done);
+            }
+        })
+    }
+
+    fn finding(&self, finding: &Finding) {
+        self.line(&finding.to_string());
+    }
+}
