@@ -221,12 +221,12 @@ impl Exchange {
         let signed = self.local.local_log_index;
         let Some(updates) = &mut self.remote_unsigned_local else { return BTreeMap::new() };
         let gone: Vec<_> = updates.extract_if(.., |update| update.log_index < signed).collect();
-        let finals = gone.iter().filter_map(|update| match &self.ours[index(update.log_index)].what
-        {
-            What::Settle(id) => Some((*id, true)),
-            What::Fail(id) => Some((*id, false)),
-            What::Add(_) | What::Fee => None,
-        });
+        let finals =
+            gone.iter().filter_map(|update| match &self.ours[index(update.log_index)].what {
+                What::Settle(id) => Some((*id, true)),
+                What::Fail(id) => Some((*id, false)),
+                What::Add(_) | What::Fee => None,
+            });
         finals.collect()
     }
 
@@ -234,8 +234,9 @@ impl Exchange {
     /// or a package refers to.
     pub fn referenced(&self) -> BTreeSet<HtlcKey> {
         let pending = self.pending.iter();
-        let commitments =
-            [&self.local, &self.remote].into_iter().chain(pending.map(|pending| &pending.commitment));
+        let commitments = [&self.local, &self.remote]
+            .into_iter()
+            .chain(pending.map(|pending| &pending.commitment));
         let mut keys: BTreeSet<HtlcKey> =
             commitments.flat_map(|c| c.htlcs.iter().map(Htlc::key)).collect();
         let ours = self.remote_unsigned_local.iter().flatten();

@@ -177,4 +177,3 @@ impl Backend for Faulty {
 fn cause() -> Cause {
     Arc::new(MadeToFail)
 }
-

@@ -5,10 +5,14 @@ use std::future::Future;
 use std::sync::Arc;
 
 use bitcoin::OutPoint;
-use channelcoord::{Backend, PeerChannelStore, Seq, Store, StoreOptions};
-use chanstate::facet::{CommitmentStore, LifecycleStore};
+use channelcoord::{Backend, Batch, ChangeSet, PeerChannelStore, Record, Seq, Store, StoreOptions};
+use chanstate::facet::{
+    ClosedChannelStore, CommitmentStore, ForwardingPackageStore, LifecycleStore, OpenChannelStore,
+};
 use chanstate::transition::Options;
-use chanstate::{HtlcId, NewChannel, Rejection, ShortChannelId, StoreError};
+use chanstate::{
+    ChannelStatus, ForwardingPackage, HtlcId, NewChannel, Rejection, ShortChannelId, StoreError,
+};
 
 use crate::exchange::Exchange;
 use crate::inspect::{self, Contents};
@@ -133,6 +137,68 @@ impl<'a> Host<'a> {
         }
     }
 
+    /// Checks that the store holds what both sides of a channel expect, its HTLC records included.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub async fn check(&self, exchange: &Exchange) {
+        let point = exchange.point;
+        let latest = self.latest_commitments(point).await.expect("commitments");
+        assert_eq!((&latest.local, &latest.remote), (&exchange.local, &exchange.remote));
+        assert_eq!(self.remote_tip(point).await.expect("a tip"), exchange.pending);
+        let list = self.unsigned_acked_updates(point).await.expect("a list");
+        assert_eq!(list, exchange.unsigned_acked);
+        let list = self.remote_unsigned_local_updates(point).await.expect("a list");
+        assert_eq!(list, exchange.remote_unsigned_local);
+        let packages: Vec<_> = exchange.packages.values().cloned().collect();
+        assert_eq!(self.packages(point).await, packages);
+        let stored = inspect::stored_htlcs(self.backend.as_ref()).await;
+        assert_eq!(stored.get(&point), Some(&exchange.referenced()));
+    }
+
+    /// Marks a channel open under a short channel id.
+    pub async fn mark_scid(&self, point: OutPoint, scid: u64) {
+        self.mark_open(point, ShortChannelId(scid)).await.expect("a short channel id");
+    }
+
+    /// Gives a channel its confirmed short channel id.
+    pub async fn set_confirmed(&self, point: OutPoint, scid: u64) {
+        self.set_confirmed_scid(point, ShortChannelId(scid)).await.expect("a confirmed one");
+    }
+
+    /// A channel's forwarding packages.
+    pub async fn packages(&self, point: OutPoint) -> Vec<ForwardingPackage> {
+        self.forwarding_packages(point).await.expect("packages")
+    }
+
+    /// Closes a channel with a summary of a cooperative close, unresolved, and lets everything of
+    /// it be reclaimed.
+    pub async fn close_and_reclaim(&self, n: u64, point: OutPoint) {
+        let peer = self.channel(point).await.expect("an open channel").peer;
+        let summary = values::summary(n, point, peer);
+        self.close_channel(point, summary, ChannelStatus::empty()).await.expect("the close");
+        self.reclaim_closed().await.expect("the reclaim");
+    }
+
+    /// Opens the store again after the link node of peer `n` was lost.
+    pub async fn without_link_node(self, n: u64) -> Host<'a> {
+        let Host { place, options, backend, store } = self;
+        store.close().await.expect("the store closes");
+        drop((store, backend));
+        let backend = place.open();
+        let head = backend.claim(None).await.expect("the backend is free");
+        let addresses = linknode::addresses_of(&values::peer(n));
+        let addresses = backend.scan(&addresses, 100).await.expect("addresses");
+        let mut removes: Vec<_> = addresses.iter().map(Record::key).collect();
+        removes.push(linknode::node_key(&values::peer(n)));
+        let sets = [ChangeSet { removes, ..ChangeSet::default() }];
+        let batch = Batch { epoch: head.epoch, before: head.seq, sets: &sets };
+        backend.commit(batch).await.expect("the link node goes");
+        backend.release().await.expect("the backend is given up");
+        drop(backend);
+        Host::over(place, place.open(), options).await
+    }
+
     /// What is stored now.
     pub async fn standing(&self) -> Standing {
         let contents = inspect::contents(self.backend.as_ref()).await;
@@ -140,18 +206,25 @@ impl<'a> Host<'a> {
     }
 
     /// Awaits a call that must not store anything, and returns its result.
+    ///
+    /// # Panics
+    /// If it does.
     pub async fn still<T>(&self, call: impl Future<Output = T>) -> T {
         let before = self.standing().await;
         let result = call.await;
-        assert_eq!(self.standing().await, before, "the call stored something");
+        let after = self.standing().await;
+        let differ = inspect::differences(&before.contents, &after.contents);
+        assert!(
+            before == after,
+            "stored something: {:?} to {:?}, {differ:?}",
+            before.seq,
+            after.seq
+        );
         result
     }
 
     /// Awaits a call that must be refused without storing anything, and returns the reason.
-    pub async fn refused<T>(
-        &self,
-        call: impl Future<Output = Result<T, StoreError>>,
-    ) -> Rejection {
+    pub async fn refused<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Rejection {
         rejection(self.still(call).await)
     }
 }

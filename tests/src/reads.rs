@@ -23,12 +23,14 @@ type Read<T> = Result<T, Rejection>;
 /// What a store answers about some channels and about itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reads {
-    all: Vec<Channel>,
+    /// Channels that are not closed.
+    pub all: Vec<Channel>,
     open: Vec<Channel>,
     pending: Vec<Channel>,
     waiting_close: Vec<Channel>,
     tallies: BTreeMap<PublicKey, PeerTally>,
-    closed: Vec<CloseSummary>,
+    /// Summaries of the others.
+    pub closed: Vec<CloseSummary>,
     link_nodes: Vec<LinkNode>,
     channels: BTreeMap<OutPoint, ChannelReads>,
 }

@@ -188,7 +188,10 @@ impl Memory for Directory {
             if let Op::Remove(key) = op
                 && let Some(no) = reclaim::job_of(key)
             {
-                self.write().reclaims.remove(&no);
+                let mut index = self.write();
+                for source in index.reclaims.remove(&no).unwrap_or_default() {
+                    index.sources.remove(&source);
+                }
             }
         }
         Ok(())
@@ -298,6 +301,11 @@ impl Index {
         let found = state.packages_at(height, source).map(counts);
         drop(state);
         found
+    }
+
+    /// Whether packages of another channel are kept under `source`.
+    pub(crate) fn is_source_of_other(&self, source: ShortChannelId, no: ChannelNo) -> bool {
+        self.sources.get(&source).is_some_and(|of| *of != no)
     }
 
     /// A link node with its version.

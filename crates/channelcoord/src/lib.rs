@@ -21,6 +21,6 @@ pub use backend::{
 };
 pub use change_set::{ChangeSet, Op, PackageAck, Subject};
 pub use memory::MemoryBackend;
-pub use record::{LndRecord, MetaRecord, Record, RecordRef, meta_key};
+pub use record::{LndRecord, MetaRecord, Record, RecordRef, encoded_version, meta_key};
 pub use scan::scan_all;
 pub use store::{OpenError, PeerChannelStore, RestoredShell, Store, StoreOptions};

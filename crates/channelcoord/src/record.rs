@@ -1,6 +1,7 @@
 //! Every kind of record a store holds, with its binary form.
 
 use bytes::Bytes;
+use chanstate::Version;
 use chanstate::codec::{Codec, DecodeError, Reader};
 use chanstate::codec_struct;
 use chanstate::key::{Kind, RecordKey};
@@ -40,6 +41,7 @@ codec_struct!(LndRecord { path, residue });
 
 /// A stored record of any domain.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "nearly all records are of channels")]
 pub enum Record {
     /// Of a channel.
     Channel(chanstate::Record),
@@ -84,7 +86,7 @@ impl Record {
     }
 
     /// The version of the record, for a channel or a link node.
-    pub fn version(&self) -> Option<chanstate::Version> {
+    pub fn version(&self) -> Option<Version> {
         match self {
             Record::Channel(chanstate::Record::Channel(row)) => Some(row.version),
             Record::LinkNode(linknode::Record::LinkNode(row)) => Some(row.version),
@@ -115,6 +117,25 @@ impl Record {
     }
 }
 
+/// The version of an encoded channel or link node, without decoding the rest.
+///
+/// # Errors
+/// Any [`DecodeError`]; `Invalid` for a kind that has no version.
+pub fn encoded_version(kind: Kind, bytes: Bytes) -> Result<Version, DecodeError> {
+    let mut reader = Reader::new(bytes);
+    match u8::decode_from(&mut reader)? {
+        RECORD_VERSION => {}
+        found => return Err(DecodeError::Version { found, newest: RECORD_VERSION }),
+    }
+    // Both records start with their key, the version follows.
+    match kind {
+        Kind::Channel => u64::decode_from(&mut reader).map(drop)?,
+        Kind::LinkNode => reader.bytes(33).map(drop)?,
+        _ => return Err(reader.invalid("kind with a version")),
+    }
+    Version::decode_from(&mut reader)
+}
+
 impl RecordRef<'_> {
     /// Its kind.
     pub fn kind(&self) -> Kind {
@@ -138,14 +159,20 @@ impl RecordRef<'_> {
 
     /// The binary form: a version byte, then the fields, key included.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = vec![RECORD_VERSION];
-        match self {
-            RecordRef::Channel(record) => record.encode_to(&mut out),
-            RecordRef::LinkNode(record) => record.encode_to(&mut out),
-            RecordRef::Meta(record) => record.encode_to(&mut out),
-            RecordRef::Lnd(record) => record.encode_to(&mut out),
-        }
+        let mut out = Vec::new();
+        self.encode_to(&mut out);
         out
+    }
+
+    /// Appends the binary form.
+    pub fn encode_to(&self, out: &mut Vec<u8>) {
+        out.push(RECORD_VERSION);
+        match self {
+            RecordRef::Channel(record) => record.encode_to(out),
+            RecordRef::LinkNode(record) => record.encode_to(out),
+            RecordRef::Meta(record) => record.encode_to(out),
+            RecordRef::Lnd(record) => record.encode_to(out),
+        }
     }
 
     /// A copy of its own.

@@ -11,6 +11,7 @@ macro_rules! records {
         /// A stored record of the channel domain.
         #[derive(Clone, Debug, PartialEq, Eq)]
         #[allow(missing_docs, reason = "each variant holds the record of its kind")]
+        #[allow(clippy::large_enum_variant, reason = "close records are rare, and moved once")]
         pub enum Record {
             $( $kind($record), )*
         }

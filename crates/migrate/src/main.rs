@@ -5,7 +5,8 @@ mod terminal;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use migrate::command::{self, CopyOptions};
+use migrate::command::{self, CheckReport, CopyOptions};
+use migrate::finding::Finding;
 use migrate::opened::{self, Failure};
 use migrate::url::StoreUrl;
 use serde::Serialize;
@@ -83,9 +84,23 @@ struct Pair {
     to: StoreUrl,
 }
 
+/// The result of a check, with the findings where they are data.
+#[derive(Serialize)]
+struct Checked {
+    #[serde(flatten)]
+    counts: CheckReport,
+    findings: Vec<Finding>,
+}
+
+impl std::fmt::Display for Checked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.counts.fmt(f)
+    }
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let terminal = Terminal::new();
+    let terminal = Terminal::new(cli.json);
     match run(&cli, &terminal) {
         Ok(code) => code,
         Err(failure) => {
@@ -104,11 +119,8 @@ fn run(cli: &Cli, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let open = |url: &StoreUrl| opened::open(url, cli.allow_tombstoned);
     match &cli.command {
         Command::Copy { pair, dry_run, accept, skip_damaged } => {
-            let options = CopyOptions {
-                dry_run: *dry_run,
-                accept: *accept,
-                skip_damaged: *skip_damaged,
-            };
+            let options =
+                CopyOptions { dry_run: *dry_run, accept: *accept, skip_damaged: *skip_damaged };
             let source = open(&pair.from)?;
             let report = command::copy(&pair.from, &source, &pair.to, options, terminal)?;
             show(cli, terminal, &report)?;
@@ -121,10 +133,10 @@ fn run(cli: &Cli, terminal: &Terminal) -> Result<ExitCode, Failure> {
             Ok(code(report.differences == 0 && report.not_compared == 0))
         }
         Command::Check { store } => {
-            // A file that cannot be used as a whole is a finding like any other.
-            let report = command::check(store, &open(store)?, terminal)?;
-            show(cli, terminal, &report)?;
-            Ok(code(report.is_clean()))
+            let counts = command::check(store, &open(store)?, terminal)?;
+            let clean = counts.is_clean();
+            show(cli, terminal, &Checked { counts, findings: terminal.take_findings() })?;
+            Ok(code(clean))
         }
         Command::Inspect { store } => {
             // There is nothing to show of a file that must not be used.

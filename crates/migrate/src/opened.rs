@@ -97,11 +97,11 @@ pub fn create(url: &StoreUrl) -> Result<Box<dyn Backend>, Failure> {
     let access = |error: &dyn std::error::Error| Failure::access(url, error);
     Ok(match url.engine {
         Engine::LndBolt => return Err(Failure::Usage("lnd's databases are only read".into())),
-        Engine::Redb => Box::new(
-            kvstore::RedbBackend::create(&url.path).map_err(|error| access(&error))?,
-        ),
-        Engine::Sqlite => Box::new(
-            sqlstore::SqliteBackend::create(&url.path).map_err(|error| access(&error))?,
-        ),
+        Engine::Redb => {
+            Box::new(kvstore::RedbBackend::create(&url.path).map_err(|error| access(&error))?)
+        }
+        Engine::Sqlite => {
+            Box::new(sqlstore::SqliteBackend::create(&url.path).map_err(|error| access(&error))?)
+        }
     })
 }

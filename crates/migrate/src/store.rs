@@ -2,9 +2,9 @@
 
 use std::iter::Peekable;
 
+use channelcoord::{Backend, BackendError, ChangeSet, Record};
 use chanstate::key::{KeyRange, Kind, RecordKey};
 use chanstate::{ChannelChange, ChannelNo, ChannelState, Record as ChannelRecordKind, Version};
-use channelcoord::{Backend, BackendError, ChangeSet, Record};
 use linknode::LinkNodeChange;
 use thiserror::Error;
 
@@ -286,15 +286,14 @@ fn check_channel(
         chanstate::record::ListKind::UnsignedAcked,
         chanstate::record::ListKind::RemoteUnsignedLocal,
     ];
-    let assembled = state
-        .channel()
-        .map(drop)
-        .and_then(|()| state.pending_commitment().map(drop))
-        .and_then(|()| {
-            lists.iter().try_for_each(|list| {
-                state.updates(state.list(*list).unwrap_or_default(), list.direction()).map(drop)
-            })
-        });
+    let assembled =
+        state.channel().map(drop).and_then(|()| state.pending_commitment().map(drop)).and_then(
+            |()| {
+                lists.iter().try_for_each(|list| {
+                    state.updates(state.list(*list).unwrap_or_default(), list.direction()).map(drop)
+                })
+            },
+        );
     if let Err(fault) = assembled {
         report(damage(place, &fault));
     }

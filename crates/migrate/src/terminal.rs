@@ -14,12 +14,25 @@ const STEP: u64 = 256;
 /// Standard error, as a place for progress and findings. Standard output is for results.
 pub(crate) struct Terminal {
     interactive: bool,
+    /// Findings are kept for the result instead of being shown.
+    keep_findings: bool,
+    findings: Mutex<Vec<Finding>>,
     bar: Mutex<Option<ProgressBar>>,
 }
 
 impl Terminal {
-    pub(crate) fn new() -> Terminal {
-        Terminal { interactive: std::io::stderr().is_terminal(), bar: Mutex::new(None) }
+    pub(crate) fn new(keep_findings: bool) -> Terminal {
+        Terminal {
+            interactive: std::io::stderr().is_terminal(),
+            keep_findings,
+            findings: Mutex::default(),
+            bar: Mutex::new(None),
+        }
+    }
+
+    /// Findings that were kept.
+    pub(crate) fn take_findings(&self) -> Vec<Finding> {
+        std::mem::take(&mut *self.findings.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Takes the bar away.
@@ -54,7 +67,8 @@ impl Watch for Terminal {
             Some(total) => ProgressBar::new(total),
             None => ProgressBar::no_length(),
         };
-        let style = ProgressStyle::with_template("{msg:>10} {wide_bar} {pos}/{len} {per_sec} {eta}");
+        let style =
+            ProgressStyle::with_template("{msg:>10} {wide_bar} {pos}/{len} {per_sec} {eta}");
         if let Ok(style) = style {
             bar.set_style(style);
         }
@@ -68,6 +82,11 @@ impl Watch for Terminal {
     }
 
     fn finding(&self, finding: &Finding) {
-        self.line(&finding.to_string());
+        if self.keep_findings {
+            let mut findings = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
+            findings.push(finding.clone());
+        } else {
+            self.line(&finding.to_string());
+        }
     }
 }

@@ -2,9 +2,19 @@
 
 #[path = "common/bolt_writer.rs"]
 mod bolt_writer;
+#[path = "lnd_check/closed.rs"]
+mod closed;
+#[path = "lnd_check/contradictions.rs"]
+mod contradictions;
 #[path = "lnd_check/fixtures.rs"]
 mod fixtures;
+#[path = "lnd_check/kinds.rs"]
+mod kinds;
 #[path = "lnd_check/mutation.rs"]
 mod mutation;
+#[path = "lnd_check/packages.rs"]
+mod packages;
+#[path = "lnd_check/patched.rs"]
+mod patched;
 #[path = "lnd_check/support.rs"]
 mod support;

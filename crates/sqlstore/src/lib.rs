@@ -36,6 +36,16 @@
 //!
 //! Every row carries a checksum over its table and all its values.
 //!
+//! # Durability
+//!
+//! SQLite runs with a write-ahead log that is synced before a commit returns. What one commit stored
+//! is seen by every later read, and by no read before it is durable.
+//!
+//! A full disk stores nothing and the store lives on. If it cannot be told whether a commit was stored,
+//! because a sync failed, the store serves nothing any more; open it again and settle the batch.
+//!
+//! An operator who keeps a read transaction open keeps the log from being emptied, so that it grows.
+//!
 //! # One writer
 //!
 //! A lock on the file `<path>.lock` keeps a second writer out; see [`OpenError::InUse`]. Beside it

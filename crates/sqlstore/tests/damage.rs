@@ -153,3 +153,13 @@ fn a_damaged_page() {
     let BackendError::Corrupt { record, .. } = &error else { panic!("{error:?}") };
     assert_eq!(record, "secret");
 }
+
+#[test]
+fn a_row_that_moved_to_a_table_of_the_same_shape() {
+    let mut store = Fixture::new();
+    store.put(every_kind());
+    let sql = "delete from lnd_residue; insert into lnd_residue select * from opening_state";
+    store.shell().execute_batch(sql).unwrap();
+    let error = block_on(store.backend.scan(&KeyRange::all(Kind::Lnd), 1)).unwrap_err();
+    is_corrupt(&error, "Lnd/");
+}

@@ -60,6 +60,15 @@ fn open_creates_and_opens() {
 }
 
 #[test]
+fn an_empty_database_is_no_store_yet() {
+    let (_directory, path) = database("vacuum");
+    assert!(fs::metadata(&path).unwrap().len() > 0);
+    assert!(matches!(SqliteBackend::open_existing(&path), Err(OpenError::Absent(_))));
+    assert!(matches!(SqliteBackend::open_read_only(&path), Err(OpenError::Absent(_))));
+    SqliteBackend::open(&path).unwrap();
+}
+
+#[test]
 fn a_path_without_directory_is_reported() {
     let error = SqliteBackend::open(Path::new("/nowhere/at/all")).unwrap_err();
     assert!(matches!(error, OpenError::Io { .. }), "{error:?}");
@@ -156,6 +165,9 @@ fn everything_committed_is_there_after_reopening() {
 fn release_leaves_one_complete_file_and_serves_nothing_more() {
     let mut store = Fixture::new();
     store.put([note()]);
+    // Somebody who has looked at it and has not gone yet.
+    let shell = store.shell();
+    shell.execute_batch("select * from meta").unwrap();
     block_on(store.backend.release()).unwrap();
     // Twice is no error.
     block_on(store.backend.release()).unwrap();
@@ -216,13 +228,22 @@ fn an_operator_may_read_while_the_store_lives() {
 }
 
 #[test]
-fn a_dropped_store_leaves_one_complete_file_too() {
-    let mut store = Fixture::new();
-    store.put([note()]);
-    let Fixture { backend, directory, .. } = store;
-    drop(backend);
-    let files = fs::read_dir(directory.path()).unwrap();
-    let mut names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
-    names.sort();
-    assert_eq!(names, ["store.sqlite", "store.sqlite.lock"]);
+fn a_store_that_is_closed_is_one_file() {
+    for release in [false, true] {
+        let mut store = Fixture::new();
+        store.put([note()]);
+        let Fixture { backend, directory, .. } = store;
+        let kept = if release {
+            block_on(backend.release()).unwrap();
+            Some(backend)
+        } else {
+            drop(backend);
+            None
+        };
+        let files = fs::read_dir(directory.path()).unwrap();
+        let mut names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["store.sqlite", "store.sqlite.lock"]);
+        drop(kept);
+    }
 }

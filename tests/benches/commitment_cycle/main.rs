@@ -110,7 +110,8 @@ fn measure_store(
         .build()
         .expect("runtime starts");
     let open_store = || {
-        runtime.block_on(Store::open_shared(open(dir.path()), StoreOptions::default()))
+        runtime
+            .block_on(Store::open_shared(open(dir.path()), StoreOptions::default()))
             .expect("store opens")
     };
     let store = open_store();
@@ -148,12 +149,7 @@ fn measure_store(
 }
 
 /// Lets every channel run `each` cycles, all at the same time.
-fn run(
-    runtime: &tokio::runtime::Runtime,
-    store: &Store,
-    links: Vec<Link>,
-    each: u64,
-) -> Vec<Link> {
+fn run(runtime: &tokio::runtime::Runtime, store: &Store, links: Vec<Link>, each: u64) -> Vec<Link> {
     let tasks: Vec<_> = links
         .into_iter()
         .map(|mut link| {

@@ -10,16 +10,16 @@ use bitcoin::secp256k1::{PublicKey, Secp256k1, SecretKey};
 use bitcoin::transaction::Version;
 use bitcoin::{Amount, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid, Witness};
 use bytes::Bytes;
+use channelcoord::{PeerChannelStore, Store};
 use chanstate::facet::{CommitmentStore, LifecycleStore};
 use chanstate::message::{Message, ParsedMessage};
 use chanstate::shachain::derive_secret;
 use chanstate::transition::{AdvanceTail, AppendRemote, UpdateLocal};
 use chanstate::{
-    AddRef, ChannelConfig, ChannelId, ChannelTerms, ChannelType, CircuitKey, Commitment,
-    Direction, ForwardingPackage, Htlc, HtlcId, HtlcTerms, KeyDescriptor, KeyLocator, LogIndex,
-    LogUpdate, MilliSatoshi, NewChannel, ONION_LEN, PendingCommitment, ShortChannelId,
+    AddRef, ChannelConfig, ChannelId, ChannelTerms, ChannelType, CircuitKey, Commitment, Direction,
+    ForwardingPackage, Htlc, HtlcId, HtlcTerms, KeyDescriptor, KeyLocator, LogIndex, LogUpdate,
+    MilliSatoshi, NewChannel, ONION_LEN, PendingCommitment, ShortChannelId,
 };
-use channelcoord::{PeerChannelStore, Store};
 use linknode::{LinkNode, Network};
 
 /// First HTLC id of the updates that pass through; those in flight come before.
@@ -266,7 +266,10 @@ fn terms(number: u64, point: OutPoint) -> ChannelTerms {
     let config = |side: u64| {
         let key = |family: u32| KeyDescriptor {
             locator: KeyLocator { family, index: 1 },
-            public_key: Some(point_of(&bytes32("base point", number << 8 | side << 4 | u64::from(family)))),
+            public_key: Some(point_of(&bytes32(
+                "base point",
+                number << 8 | side << 4 | u64::from(family),
+            ))),
         };
         ChannelConfig {
             dust_limit: Amount::from_sat(354),

@@ -58,6 +58,11 @@ impl CommitmentStore for Store {
 
     async fn advance_tail(&self, point: OutPoint, advance: AdvanceTail) -> Result<()> {
         let options = self.inner.options.transitions;
+        let (no, found) = (self.listing(point)?.no, advance.package.source);
+        // Asked before the channel's state is, which is locked within the directory.
+        if self.inner.directory.read().is_source_of_other(found, no) {
+            return Err(Rejection::PackageSource { found }.into());
+        }
         self.transit(point, |state| rule::advance_tail(state, options, &advance).map(Some)).await
     }
 

@@ -72,7 +72,8 @@ pub trait CommitmentStore: Send + Sync {
     /// The revoked state and the forwarding package are stored with it.
     ///
     /// # Errors
-    /// As [`advance_tail`](crate::transition::advance_tail).
+    /// As [`advance_tail`](crate::transition::advance_tail); `Rejected(PackageSource)` also if
+    /// another channel has packages under the short channel id.
     async fn advance_tail(&self, point: OutPoint, advance: AdvanceTail) -> Result<()>;
 
     /// Sets the peer's next commitment point, which `channel_ready` brings.

@@ -4,7 +4,7 @@ use channelcoord::{Batch, ChangeSet, Op, PackageAck, Record, RecordRef, Seq, Sub
 use chanstate::Version;
 use std::sync::Arc;
 
-use super::{ReadError, ReadRows, WriteRows, read, seal};
+use super::{ReadError, ReadRows, WriteRows, read, read_version, seal};
 
 /// Applies each change set whose guards hold, and gives a verdict on each in the same order.
 ///
@@ -51,7 +51,7 @@ fn check<R: ReadRows>(
     set: &ChangeSet,
 ) -> Result<Result<Vec<Record>, Subject>, ReadError<R::Error>> {
     for (subject, expected) in set.guards() {
-        if version(rows, subject)? != expected {
+        if read_version(rows, &subject.key())? != expected {
             return Ok(Err(subject));
         }
     }
@@ -62,11 +62,6 @@ fn check<R: ReadRows>(
         }
     }
     Ok(Ok(acked))
-}
-
-fn version<R: ReadRows>(rows: &mut R, subject: Subject) -> Result<Version, ReadError<R::Error>> {
-    let record = read(rows, &subject.key())?;
-    Ok(record.and_then(|record| record.version()).unwrap_or(Version::ABSENT))
 }
 
 /// The update with its acknowledgement; `None` if there is no such update or it has one.
@@ -114,8 +109,8 @@ fn verdict_of<R: ReadRows>(
     newest: bool,
 ) -> Result<Option<Verdict>, ReadError<R::Error>> {
     for (subject, _) in set.guards() {
-        let found = version(rows, subject)?;
         let key = subject.key();
+        let found = read_version(rows, &key)?;
         let removes = set.ops().any(|op| op == Op::Remove(&key));
         let applied = match found {
             Version::ABSENT => removes,

@@ -47,7 +47,8 @@ mod apply;
 mod keys;
 mod seal;
 
-use channelcoord::Record;
+use channelcoord::{Record, encoded_version};
+use chanstate::Version;
 use chanstate::key::{Kind, RecordKey};
 use thiserror::Error;
 
@@ -114,9 +115,33 @@ pub fn read<R: ReadRows>(
     rows: &mut R,
     key: &RecordKey,
 ) -> Result<Option<Record>, ReadError<R::Error>> {
+    read_with(rows, key, |bytes, value| decode(key.kind, bytes, value))
+}
+
+/// Reads the version of a channel or link node; [`Version::ABSENT`] if there is none.
+///
+/// The rest of the record is checked for damage and not decoded: guards are read at each commit.
+///
+/// # Errors
+/// `Engine`, `Damaged`.
+pub fn read_version<R: ReadRows>(
+    rows: &mut R,
+    key: &RecordKey,
+) -> Result<Version, ReadError<R::Error>> {
+    let version = read_with(rows, key, |bytes, value| {
+        encoded_version(key.kind, unseal(bytes, value)?).map_err(Damage::Decode)
+    });
+    Ok(version?.unwrap_or(Version::ABSENT))
+}
+
+fn read_with<R: ReadRows, T>(
+    rows: &mut R,
+    key: &RecordKey,
+    decode: impl FnOnce(&[u8], Vec<u8>) -> Result<T, Damage>,
+) -> Result<Option<T>, ReadError<R::Error>> {
     let bytes = key.to_bytes();
     let value = rows.get(key.kind, &bytes);
     let value = value.map_err(|error| ReadError::Engine { key: key.clone(), error })?;
-    let record = value.map(|value| decode(key.kind, &bytes, value)).transpose();
-    record.map_err(|damage| ReadError::Damaged { key: key.clone(), damage })
+    let value = value.map(|value| decode(&bytes, value)).transpose();
+    value.map_err(|damage| ReadError::Damaged { key: key.clone(), damage })
 }

@@ -1,20 +1,20 @@
 //! `migrate inspect`: what a store holds.
 
 use bitcoin::OutPoint;
+use channelcoord::{Backend, Record};
 use chanstate::key::{Kind, RecordKey};
 use chanstate::{ChannelStatus, CommitmentHeight, Record as ChannelRecordKind, Side};
-use channelcoord::{Backend, Record};
 use serde::Serialize;
 
 use super::Watch;
 use super::check::job_failure;
 use crate::bolt::{Bucket, Entry, ReadError};
 use crate::counts::Counts;
+use crate::lnd;
 use crate::lnd::channel::{ChannelParts, read_values};
 use crate::lnd::codec::keys::{self, bucket as top};
 use crate::lnd::codec::small::{self, OutpointStatus};
 use crate::lnd::source::{LndSource, Refused};
-use crate::lnd;
 use crate::opened::{Failure, Opened};
 use crate::store::{self, Records};
 use crate::url::StoreUrl;
@@ -87,11 +87,13 @@ pub fn inspect(url: &StoreUrl, store: &Opened, watch: &dyn Watch) -> Result<Insp
             let checked = lnd::check::check(source, &progress, &mut |_| {}).map_err(fail)?;
             let channels = lnd_channels(source, &checked.refused).map_err(fail)?;
             let others = source.other_tenants().map_err(fail)?;
-            let others = others.into_iter().map(|name| crate::bolt::display_path(&[name]).to_string());
+            let others =
+                others.into_iter().map(|name| crate::bolt::display_path(&[name]).to_string());
             inspection("lnd-bolt", source.version(), checked.counts, channels, others.collect())
         }
         Opened::Store(backend) => {
-            let counts = store::count(backend.as_ref()).map_err(|error| job_failure(url, &error))?;
+            let counts =
+                store::count(backend.as_ref()).map_err(|error| job_failure(url, &error))?;
             let channels = store_channels(url, backend.as_ref())?;
             let format = match url.engine {
                 crate::url::Engine::Redb => "redb",
@@ -134,7 +136,7 @@ fn buckets<'f>(
     refused: &Refused,
 ) -> impl Iterator<Item = Result<Bucket<'f>, ReadError>> {
     bucket.entries().filter_map(|entry| match entry {
-        Ok((_, Entry::Bucket(child))) if refused.contains(&child.path()) => None,
+        Ok((_, Entry::Bucket(child))) if refused.refuses(&child) => None,
         Ok((_, Entry::Bucket(child))) => Some(Ok(child)),
         Ok((_, Entry::Value(_))) => None,
         Err(error) => Some(Err(error)),

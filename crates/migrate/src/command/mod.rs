@@ -16,6 +16,4 @@ pub trait Watch: Sync {
     fn phase(&self, name: &str, total: Option<u64>) -> crate::progress::Progress;
     /// A finding.
     fn finding(&self, finding: &crate::finding::Finding);
-
-
 }

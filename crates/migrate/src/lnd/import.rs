@@ -16,6 +16,7 @@ use linknode::LinkNodeChange;
 use thiserror::Error;
 
 use super::channel::{ChannelFault, ChannelParts, ChannelPlace, decode_log_entry, read_values};
+use super::codec::chan_info::ChanInfo;
 use super::codec::keys::{bucket as top, channel as key};
 use super::codec::small::OutpointStatus;
 use super::codec::{LndError, close, keys, link_node, small};
@@ -49,7 +50,7 @@ pub enum ImportError {
         outpoint: OutPoint,
         /// What is wrong.
         #[source]
-        fault: ChannelFault,
+        fault: Box<ChannelFault>,
     },
     /// A forwarding package cannot be taken over, although the check let it pass.
     #[error("forwarding package {source_scid}/{height}")]
@@ -60,7 +61,7 @@ pub enum ImportError {
         height: CommitmentHeight,
         /// What is wrong.
         #[source]
-        fault: PackageFault,
+        fault: Box<PackageFault>,
     },
     /// A record is more than a store can hold.
     #[error("record cannot be stored")]
@@ -168,32 +169,37 @@ impl Import<'_, '_> {
             self.statuses_before.insert(outpoint, row.status);
             self.writer.put(Residue::OpenCopy.to_record(&bucket.path()))?;
         }
-        let row = self.row_at_close(row);
+        let row = self.row_at_close(row)?;
         let state = self.create(row, imported)?;
         for (name, deprecated) in [(key::REVOCATION_LOG, false), (key::DEPRECATED_LOG, true)] {
             self.log(bucket, name, deprecated, no)?;
         }
+        let mut seen = HashSet::new();
         for scid in scids {
-            self.packages_of(scid, &state)?;
+            self.packages_of(scid, &state, &mut seen)?;
         }
         Ok(())
     }
 
     /// A closed channel that lnd keeps among the open ones has in its historical copy the status
-    /// that the close left.
-    fn row_at_close(&self, mut row: ChannelRecord) -> ChannelRecord {
-        if !row.closed {
-            return row;
+    /// that the close left; that of its open copy goes to the close record.
+    fn row_at_close(&self, mut row: ChannelRecord) -> Result<ChannelRecord, ReadError> {
+        let outpoint = keys::encode_outpoint(&row.funding_outpoint);
+        let summary = self.bucket(&[top::CLOSED_CHANNELS])?;
+        let summary = summary.map(|bucket| bucket.value(&outpoint)).transpose()?.flatten();
+        let refused = [top::CLOSED_CHANNELS.to_vec(), outpoint.to_vec()];
+        if !row.closed || summary.is_none() || self.refused.contains(&refused) {
+            return Ok(row);
         }
-        let key = keys::encode_outpoint(&row.funding_outpoint);
-        let historical = self.bucket(&[top::HISTORICAL_CHANNELS, &key]).ok().flatten();
-        let info = historical.and_then(|bucket| bucket.value(self::key::INFO).ok().flatten());
-        let info =
-            info.and_then(|value| super::codec::chan_info::ChanInfo::decode(value.into()).ok());
-        if let Some(info) = info {
-            row.status = info.status;
+        let historical = self.bucket(&[top::HISTORICAL_CHANNELS, &outpoint])?;
+        let info = historical.map(|bucket| bucket.value(key::INFO)).transpose()?.flatten();
+        let status = info.and_then(|info| ChanInfo::decode(info.into()).ok()).map(|i| i.status);
+        // Whether there is a funding transaction follows from this bit.
+        let is_shell = |status: ChannelStatus| status.contains(ChannelStatus::RESTORED);
+        if let Some(status) = status.filter(|status| is_shell(*status) == is_shell(row.status)) {
+            row.status = status;
         }
-        row
+        Ok(row)
     }
 
     fn historical_channels(&mut self) -> Result<(), ImportError> {
@@ -237,7 +243,8 @@ impl Import<'_, '_> {
         bucket: &Bucket<'_>,
         place: ChannelPlace,
     ) -> Result<(ChannelNo, ChannelParts), ImportError> {
-        let fail = |fault| ImportError::Channel { outpoint: place.outpoint, fault };
+        let fail =
+            |fault| ImportError::Channel { outpoint: place.outpoint, fault: Box::new(fault) };
         let parts = ChannelParts::decode(read_values(bucket)?).map_err(fail)?;
         parts.require_identity(&place).map_err(fail)?;
         Ok((self.assign(place.outpoint), parts))
@@ -272,7 +279,7 @@ impl Import<'_, '_> {
         deprecated: bool,
         no: ChannelNo,
     ) -> Result<(), ImportError> {
-        let log = channel.bucket(name)?.filter(|log| !self.refused.contains(&log.path()));
+        let log = channel.bucket(name)?.filter(|log| !self.refused.refuses(log));
         let refused = self.refused;
         for_each_value(log, refused, |key, value| {
             let record = decode_log_entry(no, deprecated, &key, value)?;
@@ -284,6 +291,7 @@ impl Import<'_, '_> {
         &mut self,
         scid: ShortChannelId,
         state: &ChannelState,
+        seen: &mut HashSet<u64>,
     ) -> Result<(), ImportError> {
         if self.sources.contains_key(&scid) {
             return Ok(());
@@ -293,7 +301,7 @@ impl Import<'_, '_> {
             return Ok(());
         };
         self.sources.insert(scid, state.row().no);
-        self.packages(&bucket, scid, Some(state))
+        self.packages(&bucket, scid, Some(state), seen)
     }
 
     /// Packages whose source is no channel of the store.
@@ -305,29 +313,34 @@ impl Import<'_, '_> {
             if self.sources.contains_key(&scid) {
                 return Ok(());
             }
-            self.packages(&bucket, scid, None)
+            self.packages(&bucket, scid, None, &mut HashSet::new())
         })
     }
 
+    /// Takes over the packages of one source. `seen` are the HTLCs of the channel's other packages:
+    /// an HTLC is locked in once; if a damaged source says otherwise, its record is that of the
+    /// first package and the others keep their messages.
     fn packages(
         &mut self,
         bucket: &Bucket<'_>,
         scid: ShortChannelId,
         state: Option<&ChannelState>,
+        seen: &mut HashSet<u64>,
     ) -> Result<(), ImportError> {
-        // An HTLC is locked in once; if a damaged source says otherwise, its record is that of the
-        // first package and the others keep their messages.
-        let mut seen = HashSet::new();
         let refused = self.refused;
         for_each_bucket(bucket, refused, |bucket| {
             let height = keys::decode_height(bucket.name())?;
-            let parts = read_package(&bucket, scid, height)
-                .map_err(|fault| ImportError::Package { source_scid: scid, height, fault })?;
+            let parts = read_package(&bucket, scid, height).map_err(|fault| {
+                ImportError::Package { source_scid: scid, height, fault: Box::new(fault) }
+            })?;
             let ids: Vec<_> =
                 parts.package.adds.iter().filter_map(|add| add.message.htlc_id()).collect();
             let verbatim = ids.iter().any(|id| seen.contains(id));
             seen.extend(ids);
-            for record in transition::import_package(state, &parts.package, verbatim)? {
+            // What a channel would not accept is kept as it is.
+            let package = transition::import_package(state, &parts.package, verbatim)
+                .or_else(|_| transition::import_package(state, &parts.package, true))?;
+            for record in package {
                 self.put(record)?;
             }
             Ok(())
@@ -413,7 +426,7 @@ fn for_each_bucket<'f>(
 ) -> Result<(), ImportError> {
     for entry in bucket.entries() {
         if let (_, Entry::Bucket(child)) = entry?
-            && !(!refused.is_empty() && refused.contains(&child.path()))
+            && !refused.refuses(&child)
         {
             visit(child)?;
         }

@@ -150,7 +150,7 @@ impl LndSource {
         }
         for name in path {
             match bucket.bucket(name)? {
-                Some(child) if !refused.contains(&child.path()) => bucket = child,
+                Some(child) if !refused.refuses(&child) => bucket = child,
                 _ => return Ok(None),
             }
         }
@@ -159,7 +159,8 @@ impl LndSource {
 
     /// Walks everything that belongs to channel state and link nodes and is not refused.
     pub fn walk<'a>(&'a self, refused: &'a Refused) -> Walk<'a> {
-        Walk { refused, stack: vec![self.file.root().entries()], path: Path::new() }
+        let root = (!refused.contains(&Path::new())).then(|| self.file.root().entries());
+        Walk { refused, stack: root.into_iter().collect(), path: Path::new() }
     }
 
     /// Names of the top-level buckets that belong to others and are left untouched.
@@ -187,6 +188,12 @@ impl Refused {
     /// Whether exactly this path is refused.
     pub fn contains(&self, path: &[Vec<u8>]) -> bool {
         !self.0.is_empty() && self.0.contains(path)
+    }
+
+    /// Whether this bucket is refused.
+    pub fn refuses(&self, bucket: &Bucket<'_>) -> bool {
+        // Asking costs the bucket's path, which nobody needs as long as nothing is refused.
+        !self.0.is_empty() && self.0.contains(&bucket.path())
     }
 
     /// Whether nothing is refused.

@@ -108,6 +108,9 @@ pub(super) fn each<E: From<ViewError>>(
     }
 }
 
+/// Peer, chain and outpoint: the keys that lead to an open channel.
+type OpenKey = ([u8; 33], [u8; 32], [u8; 36]);
+
 struct View<'a, 's, E> {
     backend: &'a dyn Backend,
     rows: &'a [ChannelRecord],
@@ -229,7 +232,7 @@ impl<E: From<ViewError>> View<'_, '_, E> {
 
     fn open_channels(&mut self) -> Result<(), E> {
         self.top(top::OPEN_CHANNELS, false)?;
-        let mut rows: BTreeMap<([u8; 33], [u8; 32], [u8; 36]), &ChannelRecord> = BTreeMap::new();
+        let mut rows: BTreeMap<OpenKey, &ChannelRecord> = BTreeMap::new();
         for row in self.rows {
             let outpoint = keys::encode_outpoint(&row.funding_outpoint);
             rows.insert((row.peer.serialize(), *row.chain.as_bytes(), outpoint), row);

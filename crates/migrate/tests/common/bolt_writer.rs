@@ -45,7 +45,8 @@ impl Tree {
     /// The bucket at `path`, made if it is not there.
     pub(crate) fn at(&mut self, path: &[&[u8]]) -> &mut Tree {
         path.iter().fold(self, |tree, name| {
-            let node = tree.nodes.entry(name.to_vec()).or_insert_with(|| Node::Bucket(Tree::default()));
+            let node =
+                tree.nodes.entry(name.to_vec()).or_insert_with(|| Node::Bucket(Tree::default()));
             match node {
                 Node::Bucket(tree) => tree,
                 Node::Value(_) => panic!("{} is a value", name.escape_ascii()),
@@ -94,7 +95,8 @@ impl Tree {
             for field in [root, self.sequence, NO_FREELIST, pages, txid] {
                 meta.extend(field.to_le_bytes());
             }
-            let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+            let step =
+                |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
             let sum = meta.iter().fold(0xcbf2_9ce4_8422_2325, step);
             meta.extend(sum.to_le_bytes());
             let at = page as usize * PAGE;
@@ -184,7 +186,8 @@ fn leaf_page(elements: &[Element]) -> Vec<u8> {
     let mut data = HEADER + ELEMENT * elements.len();
     for (is_bucket, key, value) in elements {
         let position = data - page.len();
-        for field in [u32::from(*is_bucket), position as u32, key.len() as u32, value.len() as u32] {
+        for field in [u32::from(*is_bucket), position as u32, key.len() as u32, value.len() as u32]
+        {
             page.extend(field.to_le_bytes());
         }
         data += key.len() + value.len();

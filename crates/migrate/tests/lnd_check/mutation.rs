@@ -83,7 +83,7 @@ fn any_node(tree: &mut Tree, random: &mut Random) -> Option<Node> {
     bucket.nodes.get(&key).cloned()
 }
 
-fn change_bytes(bytes: &mut Vec<u8>, other: &[u8], random: &mut Random) {
+fn change_bytes(bytes: &mut Vec<u8>, other: &[u8], same_length: bool, random: &mut Random) {
     const NUMBERS: [u64; 8] = [0, 1, 2, 0x7f, 0xffff, i64::MAX as u64, 1 << 63, u64::MAX];
     // Most of what matters is at the beginning or at the end.
     let len = bytes.len();
@@ -93,7 +93,8 @@ fn change_bytes(bytes: &mut Vec<u8>, other: &[u8], random: &mut Random) {
         _ => random.below(len),
     }
     .min(len.saturating_sub(1));
-    match random.below(9) {
+    let kind = if same_length { *random.pick(&[4, 7, 8, 8, 8]) } else { random.below(9) };
+    match kind {
         0 => bytes.truncate(at),
         1 => bytes.push(random.next() as u8),
         2 => bytes.insert(at, random.next() as u8),
@@ -131,14 +132,14 @@ fn change(tree: &mut Tree, gentle: bool, random: &mut Random) -> Option<String> 
         1 => {
             let node = bucket.nodes.remove(&key)?;
             let mut key = key;
-            change_bytes(&mut key, &other_bytes, random);
+            change_bytes(&mut key, &other_bytes, false, random);
             if !key.is_empty() {
                 bucket.nodes.insert(key, node);
             }
         }
         2 => {
             let mut copy = key.clone();
-            change_bytes(&mut copy, &other_bytes, random);
+            change_bytes(&mut copy, &other_bytes, false, random);
             if !copy.is_empty() {
                 let node = bucket.nodes.get(&key)?.clone();
                 bucket.nodes.insert(copy, node);
@@ -161,11 +162,16 @@ fn change(tree: &mut Tree, gentle: bool, random: &mut Random) -> Option<String> 
             bucket.nodes.insert(name, other);
         }
         _ => match bucket.nodes.get_mut(&key)? {
-            Node::Value(value) => change_bytes(value, &other_bytes, random),
+            Node::Value(value) => {
+                let same_length = random.below(3) > 0;
+                change_bytes(value, &other_bytes, same_length, random);
+            }
             Node::Bucket(_) => return None,
         },
     }
-    if closing && let Some(Node::Bucket(outpoints)) = tree.nodes.get_mut(b"outpoint-bucket".as_slice()) {
+    if closing
+        && let Some(Node::Bucket(outpoints)) = tree.nodes.get_mut(b"outpoint-bucket".as_slice())
+    {
         let keys: Vec<_> = outpoints.nodes.keys().cloned().collect();
         if !keys.is_empty() {
             outpoints.set(random.pick::<Vec<u8>>(&keys), [0, 1, random.below(2) as u8]);
@@ -212,10 +218,14 @@ fn run(seeds: &[Tree], first: u64, count: u64) {
         if random.below(3) == 0 {
             tombstones(&mut tree, &mut random);
         }
-        let (gentle, changes) = (random.below(3) > 0, 1 + random.below(5));
+        let (gentle, changes) = (random.below(3) > 0, 1 + random.below(3));
         let changes: Vec<_> =
             (0..changes).filter_map(|_| change(&mut tree, gentle, &mut random)).collect();
-        let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| one(&tree, file.path())));
+        let mut image = tree.to_file();
+        if random.below(4) == 0 {
+            change_pages(&mut image, &mut random);
+        }
+        let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| one(&image, file.path())));
         let outcome = outcome.unwrap_or_else(|_| Err("panic".into()));
         match outcome {
             Ok(class) => classes[class] += 1,
@@ -225,8 +235,18 @@ fn run(seeds: &[Tree], first: u64, count: u64) {
     println!("{count} from {first}: refused, sound or inconsistent, damaged: {classes:?}");
 }
 
-fn one(tree: &Tree, path: &Path) -> Result<usize, String> {
-    std::fs::write(path, tree.to_file()).unwrap();
+/// Changes bytes behind the meta pages, often in the headers of pages.
+fn change_pages(image: &mut [u8], random: &mut Random) {
+    const PAGE: usize = 4096;
+    for _ in 0..=random.below(3) {
+        let page = 2 + random.below(image.len() / PAGE - 2);
+        let inside = [16, 64, 600, PAGE][random.below(4)];
+        image[page * PAGE + random.below(inside)] ^= 1 << random.below(8);
+    }
+}
+
+fn one(image: &[u8], path: &Path) -> Result<usize, String> {
+    std::fs::write(path, image).unwrap();
     let Ok(source) = migrate::lnd::source::LndSource::open(path, false) else { return Ok(0) };
     let case = Case::of(source);
     let (backend, differences) = case.round_trip()?;

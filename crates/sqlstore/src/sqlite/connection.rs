@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use channelcoord::BackendError;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
 
 use super::error::Engine;
 use super::text::ENTRIES;
@@ -105,17 +105,15 @@ pub(crate) fn prepare_to_read(connection: &Connection) -> Result<(), OpenError> 
 
 /// Copies the log into the database, empties it, and closes the connection.
 pub(crate) fn close(connection: Connection) -> Result<(), BackendError> {
-    // Readers of other processes are not waited for.
+    // Readers of other processes are not waited for. While there are any, the pragma leaves the rest
+    // of the log and says so in its row: the log is durable, and the next to open the store goes on.
     let empty = connection
         .busy_timeout(Duration::ZERO)
         .and_then(|()| connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(())));
     let closed = connection.close().map_err(|(_, error)| error);
-    match empty.and(closed) {
-        Ok(()) => Ok(()),
-        // Another process still reads. The log is durable and is copied when the store is opened.
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(()),
-        Err(error) => Err(BackendError::Unavailable(Arc::new(Engine::doing("closing")(error)))),
-    }
+    empty
+        .and(closed)
+        .map_err(|error| BackendError::Unavailable(Arc::new(Engine::doing("closing")(error))))
 }
 
 fn prepare(connection: &Connection, settings: &[(&'static str, i64)]) -> Result<(), OpenError> {

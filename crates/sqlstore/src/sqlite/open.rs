@@ -30,7 +30,7 @@ impl SqliteBackend {
         let path = real_path(path.as_ref())?;
         let lock = lock(&path)?;
         match File::create_new(&path) {
-            Ok(_) => open_writing(&path, lock),
+            Ok(_) => open_writing(&path, lock, Expect::Anything),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(OpenError::Exists(path))
             }
@@ -47,7 +47,7 @@ impl SqliteBackend {
         let lock = lock(&path)?;
         let created = File::options().write(true).create(true).truncate(false).open(&path);
         created.map_err(|source| OpenError::Io { path: path.clone(), source })?;
-        open_writing(&path, lock)
+        open_writing(&path, lock, Expect::Anything)
     }
 
     /// Opens the store at a path.
@@ -58,7 +58,7 @@ impl SqliteBackend {
         let path = real_path(path.as_ref())?;
         require_content(&path)?;
         let lock = lock(&path)?;
-        open_writing(&path, lock)
+        open_writing(&path, lock, Expect::Store)
     }
 
     /// Opens the store at a path to read it, beside whoever writes it.
@@ -98,10 +98,22 @@ fn prepare_reading(reader: Connection, path: &Path) -> Result<Connection, OpenEr
     Ok(reader)
 }
 
-fn open_writing(path: &Path, lock: StoreLock) -> Result<SqliteBackend, OpenError> {
+/// What has to be in a file that is opened for writing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expect {
+    /// A store, or nothing.
+    Anything,
+    /// A store.
+    Store,
+}
+
+fn open_writing(path: &Path, lock: StoreLock, expect: Expect) -> Result<SqliteBackend, OpenError> {
     let mut writer = connection::writing(path)?;
     // Before anything is written to a file that may not be ours.
     let version = schema_version(&writer, path)?;
+    if version == 0 && expect == Expect::Store {
+        return Err(OpenError::Absent(path.to_owned()));
+    }
     check_history(&writer, version)?;
     if version == 0 {
         connection::format(&writer)?;

@@ -66,11 +66,7 @@ impl<'a> Checker<'a, '_> {
         })
     }
 
-    fn open_channel(
-        &mut self,
-        bucket: &Bucket<'a>,
-        place: &ChannelPlace,
-    ) -> Result<(), ReadError> {
+    fn open_channel(&mut self, bucket: &Bucket<'a>, place: &ChannelPlace) -> Result<(), ReadError> {
         let path = bucket.path();
         if !self.open.insert(place.outpoint) {
             self.damage(path, "the same channel is also under another peer or chain");
@@ -234,10 +230,7 @@ fn culprit(parts: &ChannelParts) -> &'static [u8] {
         (key::REMOTE_COMMITMENT, ChannelParts { remote, ..nothing.clone() }),
         (key::COMMIT_DIFF, ChannelParts { pending, ..nothing.clone() }),
         (key::UNSIGNED_ACKED_UPDATES, ChannelParts { unsigned_acked, ..nothing.clone() }),
-        (
-            key::REMOTE_UNSIGNED_LOCAL_UPDATES,
-            ChannelParts { remote_unsigned_local, ..nothing },
-        ),
+        (key::REMOTE_UNSIGNED_LOCAL_UPDATES, ChannelParts { remote_unsigned_local, ..nothing }),
     ];
     let mut faulty = alone.into_iter().filter(|(_, parts)| can_store(parts.clone()).is_err());
     faulty.next().map_or(key::INFO, |(key, _)| key)

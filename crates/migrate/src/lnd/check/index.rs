@@ -28,12 +28,13 @@ impl Index {
         let mut statuses = HashMap::new();
         if let Some(bucket) = checker.top(top::OUTPOINTS)? {
             for entry in bucket.entries() {
-                if let (key, Entry::Value(value)) = entry?
-                    && let Ok(outpoint) = keys::decode_outpoint(&key)
-                {
-                    let status = small::decode_outpoint_status(value.into()).ok();
-                    statuses.insert(outpoint, status);
-                }
+                let (key, entry) = entry?;
+                let Ok(outpoint) = keys::decode_outpoint(&key) else { continue };
+                let status = match entry {
+                    Entry::Value(value) => small::decode_outpoint_status(value.into()).ok(),
+                    Entry::Bucket(_) => None,
+                };
+                statuses.insert(outpoint, status);
             }
         }
         let mut channel_ids = HashSet::new();
@@ -72,11 +73,9 @@ impl Index {
 
 impl Checker<'_, '_> {
     pub(super) fn channel_ids(&mut self) -> Result<(), ReadError> {
-        let known: Option<HashSet<ChannelId>> = self
-            .index
-            .statuses
-            .as_ref()
-            .map(|statuses| statuses.keys().map(|point| ChannelId::from_outpoint(*point)).collect());
+        let known: Option<HashSet<ChannelId>> = self.index.statuses.as_ref().map(|statuses| {
+            statuses.keys().map(|point| ChannelId::from_outpoint(*point)).collect()
+        });
         self.values(self.top(top::CHANNEL_IDS)?, |checker, key, value| {
             let id = keys::decode_channel_id(key)?;
             let path = || vec![top::CHANNEL_IDS.to_vec(), key.to_vec()];
@@ -164,4 +163,3 @@ fn may_hold(path: &Path, outpoint: &[u8; 36]) -> bool {
 pub(super) fn id_taken(owner: &OutPoint) -> String {
     format!("has the channel id of {owner}, a store cannot hold both")
 }
-

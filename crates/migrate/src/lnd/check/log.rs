@@ -79,7 +79,9 @@ impl<'a> Log<'a> {
     /// of those looked for.
     fn advance(&mut self, checker: &mut Checker<'a, '_>) -> Result<(), ReadError> {
         self.next = None;
-        while let Some((name, entry)) = self.entries.as_mut().and_then(Iterator::next).transpose()? {
+        while let Some((name, entry)) =
+            self.entries.as_mut().and_then(Iterator::next).transpose()?
+        {
             let height = decode_height(&name);
             let fault = match entry {
                 Entry::Bucket(_) if checker.is_refused(&join(&self.path, &name)) => None,

@@ -66,10 +66,9 @@ fn funding_fault(parts: &ChannelParts) -> Option<String> {
     let output = usize::try_from(vout).ok().and_then(|vout| transaction.output.get(vout));
     match output {
         None => Some(format!("funding transaction has no output {vout}")),
-        Some(output) if output.value != info.capacity => Some(format!(
-            "capacity is {}, the funding output has {}",
-            info.capacity, output.value
-        )),
+        Some(output) if output.value != info.capacity => {
+            Some(format!("capacity is {}, the funding output has {}", info.capacity, output.value))
+        }
         Some(_) => None,
     }
 }

@@ -1,0 +1,166 @@
+//! What survives, and who may write.
+
+use std::sync::Arc;
+
+use channelcoord::{ClaimError, OpenError, Seq, Store, StoreOptions};
+use chanstate::facet::{CommitmentStore, LifecycleStore, OpenChannelStore, StatusStore};
+use chanstate::{ChannelStatus, StoreError, Stored};
+use linknode::LinkNodeStore;
+
+use super::failures::faulty;
+use crate::inspect::sorted;
+use crate::values::{self, outpoint};
+use crate::{End, Host, Place, Reads, poll_once};
+
+/// A store that is dropped without being closed has everything that was acknowledged.
+pub(crate) async fn a_store_that_is_not_closed_keeps_everything(place: &dyn Place) {
+    let host = Host::new(place).await;
+    let mut exchange = host.exchange(1).await;
+    exchange.we_add(1_000_000);
+    exchange.they_add(2_000_000);
+    host.rounds(&mut exchange, 3).await;
+    let id = exchange.ours_to_end()[0];
+    exchange.we_end(id, End::Malformed);
+    host.sign(&mut exchange).await;
+    let (seq, reads) = (host.seq(), Reads::of(&host, &[exchange.point]).await);
+    drop(host);
+    let host = Host::new(place).await;
+    assert_eq!(host.seq(), seq);
+    assert_eq!(Reads::of(&host, &[exchange.point]).await, reads);
+    host.take_revocation(&mut exchange).await;
+}
+
+/// The sequence number grows with every change, is kept, and shows an old copy.
+pub(crate) async fn a_store_older_than_known_is_refused(place: &dyn Place) {
+    let host = Host::new(place).await;
+    let before = host.seq();
+    let point = host.open(1).await;
+    let seq = host.seq();
+    assert!(seq > before);
+    host.close().await.unwrap();
+    drop(host);
+    let known = |at_least| StoreOptions { at_least: Some(at_least), ..StoreOptions::default() };
+    let ahead = Seq(seq.0 + 1);
+    let refused = Store::open_shared(place.open(), known(ahead)).await.err().unwrap();
+    let OpenError::Claim(ClaimError::TooOld { at_least, found }) = refused else {
+        panic!("not refused for its age: {refused:?}");
+    };
+    assert_eq!((at_least, found), (ahead, seq));
+    let store = Store::open_shared(place.open(), known(seq)).await.unwrap();
+    assert!(store.channel(point).await.is_ok());
+    store.close().await.unwrap();
+}
+
+/// A store that was taken over cannot write any more, and says so for good.
+pub(crate) async fn a_store_that_was_taken_over_is_fenced(place: &dyn Place) {
+    let old = Host::new(place).await;
+    let points = [old.open(1).await, old.open(2).await];
+    let options = StoreOptions { check_memory: true, ..StoreOptions::default() };
+    let new = Store::open_shared(Arc::clone(&old.backend), options).await.unwrap();
+    let fenced = old.still(old.mark_borked(points[0])).await.unwrap_err();
+    assert!(matches!(fenced, StoreError::Fenced), "{fenced:?}");
+    assert_eq!(fenced.stored(), Stored::No);
+    for _ in 0..2 {
+        assert!(matches!(old.mark_borked(points[1]).await, Err(StoreError::Fenced)));
+        assert!(matches!(old.channel(points[1]).await, Err(StoreError::Fenced)));
+        assert!(matches!(old.link_nodes().await, Err(linknode::Error::Fenced)));
+        assert!(matches!(old.reclaim_closed().await, Err(StoreError::Fenced)));
+    }
+    new.mark_borked(points[1]).await.unwrap();
+    assert_eq!(new.open_channels().await.unwrap(), []);
+}
+
+/// A store that is closed takes no more calls; closing it again is fine.
+pub(crate) async fn a_closed_store_takes_no_calls(place: &dyn Place) {
+    let host = Host::new(place).await;
+    let point = host.open(1).await;
+    let clone = host.store.clone();
+    host.close().await.unwrap();
+    host.close().await.unwrap();
+    assert!(matches!(clone.mark_borked(point).await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(clone.channel(point).await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(clone.link_nodes().await, Err(linknode::Error::Unavailable(_))));
+    assert!(matches!(clone.reclaim_closed().await, Err(StoreError::Unavailable(_))));
+}
+
+/// Closing commits what waits.
+pub(crate) async fn closing_commits_what_waits(place: &dyn Place) {
+    let (host, faulty) = faulty(place, 3).await;
+    faulty.hold();
+    let first = poll_once(host.mark_borked(outpoint(0)));
+    faulty.await_held();
+    let second = poll_once(host.mark_borked(outpoint(1)));
+    let closing = std::thread::scope(|scope| {
+        let closing = scope.spawn(|| pollster::block_on(host.close()));
+        faulty.go();
+        closing.join()
+    });
+    closing.unwrap().unwrap();
+    first.await.unwrap();
+    second.await.unwrap();
+    let host = host.reopen().await;
+    assert_eq!(host.waiting_close_channels().await.unwrap().len(), 2);
+}
+
+/// A call that is dropped while its change is queued is stored whole, and the next call on the
+/// channel sees it.
+pub(crate) async fn a_call_dropped_in_the_queue_is_stored(place: &dyn Place) {
+    let (host, faulty) = faulty(place, 0).await;
+    let mut exchange = host.exchange(1).await;
+    exchange.we_add(1_000_000);
+    let append = exchange.append();
+    faulty.hold();
+    let dropped = poll_once(host.append_remote(exchange.point, append.clone()));
+    faulty.await_held();
+    drop(dropped);
+    // It waits for the lock that the dropped call's change holds.
+    let again = poll_once(host.append_remote(exchange.point, append.clone()));
+    let other = poll_once(host.append_remote(exchange.point, {
+        let mut other = append.clone();
+        other.pending.commitment.local_balance.0 += 1;
+        other
+    }));
+    faulty.go();
+    again.await.unwrap();
+    let refused = crate::rejection(other.await);
+    assert!(matches!(refused, chanstate::Rejection::PendingCommitment { .. }));
+    exchange.stored_append(&append);
+    host.take_revocation(&mut exchange).await;
+    host.reopen().await.check(&exchange).await;
+}
+
+/// A call that is dropped while it waits for the channel changes nothing.
+pub(crate) async fn a_call_dropped_before_the_queue_changes_nothing(place: &dyn Place) {
+    let (host, faulty) = faulty(place, 1).await;
+    let point = outpoint(0);
+    faulty.hold();
+    let first = poll_once(host.mark_borked(point));
+    faulty.await_held();
+    let dropped = poll_once(host.apply_status(point, ChannelStatus::COOP_BROADCASTED));
+    let last = poll_once(host.set_confirmation_height(point, 5));
+    drop(dropped);
+    faulty.go();
+    first.await.unwrap();
+    last.await.unwrap();
+    let channel = host.reopen().await.channel(point).await.unwrap();
+    assert_eq!((channel.status, channel.confirmation_height), (ChannelStatus::BORKED, Some(5)));
+}
+
+/// A channel that was opened by a dropped call is there, with its link node.
+pub(crate) async fn a_dropped_opening_is_whole(place: &dyn Place) {
+    use channelcoord::PeerChannelStore;
+    let (host, faulty) = faulty(place, 0).await;
+    let open = |n| host.open_channel(values::new_channel(n, values::peer(1)), values::link_node(1));
+    faulty.hold();
+    let first = poll_once(open(1));
+    faulty.await_held();
+    let dropped = poll_once(open(2));
+    drop((first, dropped));
+    faulty.go();
+    // The peer's lock says when the first one is through.
+    open(3).await.unwrap();
+    let opened = host.all_channels().await.unwrap();
+    let opened = sorted(opened.into_iter().map(|channel| channel.funding_outpoint));
+    assert_eq!(opened, sorted([outpoint(1), outpoint(3)]));
+    assert_eq!(host.reopen().await.link_nodes().await.unwrap(), [values::link_node(1)]);
+}
