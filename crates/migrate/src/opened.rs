@@ -66,7 +66,7 @@ pub fn open(url: &StoreUrl, allow_tombstoned: bool) -> Result<Opened, Failure> {
             })?))
         }
         Engine::Redb => Opened::Store(Box::new(
-            kvstore::RedbBackend::open_read_only(&url.path).map_err(|error| access(&error))?,
+            redb().open_read_only(&url.path).map_err(|error| access(&error))?,
         )),
         Engine::Sqlite => Opened::Store(Box::new(
             sqlstore::SqliteBackend::open_read_only(&url.path).map_err(|error| access(&error))?,
@@ -89,6 +89,24 @@ fn is_access(error: &SourceError) -> bool {
     )
 }
 
+/// redb with a cache that keeps memory flat: records are read and written once, in order.
+fn redb() -> kvstore::Options {
+    kvstore::Options::default().cache_bytes(32 << 20)
+}
+
+/// Opens a store so that damaged rows can be compared; `None` if its engine shows none.
+///
+/// # Errors
+/// `Access`.
+pub fn open_damaged(url: &StoreUrl) -> Result<Option<Opened>, Failure> {
+    if url.engine != Engine::Sqlite {
+        return Ok(None);
+    }
+    let store = sqlstore::SqliteBackend::open_read_only(&url.path)
+        .map_err(|error| Failure::access(url, &error))?;
+    Ok(Some(Opened::Store(Box::new(store.without_checksums()))))
+}
+
 /// Creates an empty store for writing.
 ///
 /// # Errors
@@ -97,9 +115,7 @@ pub fn create(url: &StoreUrl) -> Result<Box<dyn Backend>, Failure> {
     let access = |error: &dyn std::error::Error| Failure::access(url, error);
     Ok(match url.engine {
         Engine::LndBolt => return Err(Failure::Usage("lnd's databases are only read".into())),
-        Engine::Redb => {
-            Box::new(kvstore::RedbBackend::create(&url.path).map_err(|error| access(&error))?)
-        }
+        Engine::Redb => Box::new(redb().create(&url.path).map_err(|error| access(&error))?),
         Engine::Sqlite => {
             Box::new(sqlstore::SqliteBackend::create(&url.path).map_err(|error| access(&error))?)
         }

@@ -1,4 +1,5 @@
 //! The check of an lnd database.
+#![allow(clippy::unwrap_used, clippy::panic)] // also in helpers, where clippy does not see a test
 
 #[path = "common/bolt_writer.rs"]
 mod bolt_writer;

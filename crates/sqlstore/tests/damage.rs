@@ -163,3 +163,18 @@ fn a_row_that_moved_to_a_table_of_the_same_shape() {
     let error = block_on(store.backend.scan(&KeyRange::all(Kind::Lnd), 1)).unwrap_err();
     is_corrupt(&error, "Lnd/");
 }
+
+#[test]
+fn a_damaged_row_can_be_looked_at() {
+    let mut store = Fixture::new();
+    store.put([Record::Channel(chanstate::Record::Channel(channel(1)))]);
+    store.shell().execute_batch("update channel set scid = 77").unwrap();
+    let checked = sqlstore::SqliteBackend::open_read_only(store.path()).unwrap();
+    let all = KeyRange::all(Kind::Channel);
+    is_corrupt(&block_on(checked.scan(&all, 1)).unwrap_err(), "Channel/1");
+    let found = block_on(checked.without_checksums().scan(&all, 1)).unwrap();
+    let Some(Record::Channel(chanstate::Record::Channel(row))) = found.first() else {
+        panic!("{found:?}");
+    };
+    assert_eq!(row.scid, ShortChannelId(77));
+}

@@ -92,6 +92,9 @@ pub(crate) async fn closing_commits_what_waits(place: &dyn Place) {
     let second = poll_once(host.mark_borked(outpoint(1)));
     let closing = std::thread::scope(|scope| {
         let closing = scope.spawn(|| pollster::block_on(host.close()));
+        while pollster::block_on(host.channel(outpoint(2))).is_ok() {
+            std::thread::yield_now();
+        }
         faulty.go();
         closing.join()
     });

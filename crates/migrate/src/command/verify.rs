@@ -7,7 +7,7 @@ use super::check::job_failure;
 use super::copy::diff_failure;
 use crate::lnd::source::Refused;
 use crate::lnd::{self, diff};
-use crate::opened::{Failure, Opened};
+use crate::opened::{self, Failure, Opened};
 use crate::store;
 use crate::url::StoreUrl;
 
@@ -62,7 +62,19 @@ pub fn verify(
             checked.map_err(|error| Failure::access(from, &error))?.refused
         }
     };
-    let report = compare(from, source, &refused, to, target, watch)?;
+    let report = match compare(from, source, &refused, to, target, watch) {
+        Err(Failure::Content(damage)) => {
+            // A row whose checksum is wrong differs; which field does, its content tells.
+            let Some(target) = opened::open_damaged(to)? else {
+                return Err(Failure::Content(damage));
+            };
+            let mut report = compare(from, source, &refused, to, &target, watch)?;
+            report.differences = report.differences.max(1);
+            report.first.insert(0, damage);
+            report
+        }
+        compared => compared?,
+    };
     Ok(VerifyReport { not_compared, ..report })
 }
 

@@ -9,6 +9,9 @@ use crate::support::{base, busy_channel, case, channel, edit_info, info_of, show
 
 const HEIGHT: [u8; 8] = 9999u64.to_be_bytes();
 
+/// The key that a change of a package damages, and the change.
+type Damage = (&'static [u8], fn(&mut Tree));
+
 /// A package without updates.
 fn empty() -> Tree {
     let mut package = Tree::default();
@@ -62,7 +65,7 @@ fn packages_of_unknown_channels() {
 
 #[test]
 fn damage_refuses_one_package() {
-    let damages: [(&[u8], fn(&mut Tree)); 8] = [
+    let damages: [Damage; 8] = [
         (key::ADDS, |package| drop(package.remove(key::ADDS))),
         (key::ADDS, |package| package.set(key::ADDS, [0; 16])),
         (key::ADDS, |package| {
@@ -143,16 +146,15 @@ fn one_htlc_in_packages_of_both_ids_of_a_channel() {
     let scid = info_of(channel(&mut tree, place)).scid;
     edit_info(channel(&mut tree, place), |info| info.confirmed_scid = Some(ShortChannelId(77)));
     let source = scid.0.to_be_bytes();
-    let packages = tree.at(&[top::PACKAGES, &source]);
-    let heights = packages.names();
-    let height =
-        heights.iter().find(|height| !packages.clone().at(&[height, key::ADDS]).nodes.is_empty());
-    let height = height.unwrap().clone();
-    let mut copy = packages.at(&[&height]).clone();
-    // The same id, another amount: behind index, length, type, channel id and HTLC id.
-    copy.at(&[key::ADDS]).value_mut(&[0, 0])[59] ^= 1;
-    let other = tree.at(&[top::PACKAGES, &77u64.to_be_bytes()]);
-    other.nodes.insert(height, Node::Bucket(copy));
+    let mut copies = tree.at(&[top::PACKAGES, &source]).clone();
+    for height in copies.names() {
+        // The same ids, other amounts: behind index, length, type, channel id and HTLC id.
+        for node in copies.at(&[&height, key::ADDS]).nodes.values_mut() {
+            let Node::Value(add) = node else { panic!("a bucket among adds") };
+            add[59] ^= 1;
+        }
+    }
+    tree.at(&[top::PACKAGES]).nodes.insert(77u64.to_be_bytes().to_vec(), Node::Bucket(copies));
     let case = case(&tree);
     case.assert_sound();
     assert_eq!(case.checked.warnings, 0);

@@ -11,17 +11,18 @@ use super::error::Engine;
 use super::session::Session;
 use super::text::{self, Entry};
 use crate::keys::{self, Pass, Plan};
-use crate::row::RowReader;
+use crate::row::{Checksums, RowReader};
 use crate::table;
 use crate::value::Value;
 
 /// Reads records by key, all as of the same moment.
 pub(crate) fn read(
     connection: &Connection,
+    checksums: Checksums,
     keys: &[RecordKey],
 ) -> Result<Vec<Option<Record>>, BackendError> {
     at_one_moment(connection, || {
-        let mut session = Session::new(connection);
+        let mut session = Session::reading(connection, checksums);
         keys.iter().map(|key| session.record(key)).collect()
     })
 }
@@ -29,6 +30,7 @@ pub(crate) fn read(
 /// Reads up to `limit` records of a range.
 pub(crate) fn scan(
     connection: &Connection,
+    checksums: Checksums,
     range: &KeyRange,
     limit: usize,
 ) -> Result<Vec<Record>, BackendError> {
@@ -38,14 +40,19 @@ pub(crate) fn scan(
         Plan::One if limit == 0 => Ok(Vec::new()),
         Plan::One => {
             let key = RecordKey { kind: range.kind, parts: range.prefix.clone() };
-            Session::new(connection).record(&key).map(|record| record.into_iter().collect())
+            let record = Session::reading(connection, checksums).record(&key);
+            record.map(|record| record.into_iter().collect())
         }
         Plan::Passes(passes) => at_one_moment(connection, || {
             let mut found = Vec::new();
             for pass in &passes {
                 let left = limit - found.len();
                 if left > 0 {
-                    run(connection, range.kind, entry, pass, left, &mut found)?;
+                    let mut take = |row: &Row<'_>| {
+                        found.push(record_of(range.kind, entry, row, checksums)?);
+                        Ok(())
+                    };
+                    run(connection, entry, pass, left, &mut take)?;
                 }
             }
             Ok(found)
@@ -55,11 +62,10 @@ pub(crate) fn scan(
 
 fn run(
     connection: &Connection,
-    kind: Kind,
     entry: &Entry,
     pass: &Pass<'_>,
     limit: usize,
-    found: &mut Vec<Record>,
+    take: &mut dyn FnMut(&Row<'_>) -> Result<(), BackendError>,
 ) -> Result<(), BackendError> {
     let failed = || Engine::reading(entry.table.name);
     let scan = &entry.statements.scans[pass.given];
@@ -69,13 +75,18 @@ fn run(
     bind(&mut statement, pass.values.iter().copied().chain([limit])).map_err(failed())?;
     let mut rows = statement.raw_query();
     while let Some(row) = rows.next().map_err(failed())? {
-        found.push(record_of(kind, entry, row)?);
+        take(row)?;
     }
     Ok(())
 }
 
-fn record_of(kind: Kind, entry: &Entry, row: &Row<'_>) -> Result<Record, BackendError> {
-    let record = RowReader::checked(&entry.table, row);
+fn record_of(
+    kind: Kind,
+    entry: &Entry,
+    row: &Row<'_>,
+    checksums: Checksums,
+) -> Result<Record, BackendError> {
+    let record = RowReader::new(&entry.table, row, checksums);
     record.and_then(|mut reader| table::read(kind, &mut reader)).map_err(|damage| {
         let record = keys::of_row(kind, &entry.table, row).to_string();
         BackendError::Corrupt { record, cause: Arc::new(damage) }

@@ -12,7 +12,7 @@ use super::error::{Engine, Missing, Unwritten};
 use super::text::{self, ENTRIES, Entry};
 use crate::columns::Columns;
 use crate::keys;
-use crate::row::{Damage, RowReader, RowWriter};
+use crate::row::{Checksums, Damage, RowReader, RowWriter};
 use crate::table::{self, EpochRow, StoreRow};
 use crate::value::Value;
 
@@ -35,12 +35,18 @@ pub(crate) struct Session<'c> {
     connection: &'c Connection,
     held: Vec<Option<CachedStatement<'c>>>,
     scratch: Vec<u8>,
+    checksums: Checksums,
 }
 
 impl<'c> Session<'c> {
     pub(crate) fn new(connection: &'c Connection) -> Self {
+        Session::reading(connection, Checksums::Checked)
+    }
+
+    /// A session that may read rows whose checksum is wrong.
+    pub(crate) fn reading(connection: &'c Connection, checksums: Checksums) -> Self {
         let held = std::iter::repeat_with(|| None).take(ENTRIES * VERBS).collect();
-        Session { connection, held, scratch: Vec::new() }
+        Session { connection, held, scratch: Vec::new(), checksums }
     }
 
     /// Where the store stands.
@@ -171,6 +177,7 @@ impl<'c> Session<'c> {
         name: impl ToString,
         read: impl FnOnce(&mut RowReader<'_>) -> Result<T, Damage>,
     ) -> Result<Option<T>, BackendError> {
+        let checksums = self.checksums;
         let statement = match self.statement(entry, Verb::Get) {
             Ok(statement) => statement,
             Err(error) => return Err(Engine::reading(name)(error)),
@@ -184,7 +191,8 @@ impl<'c> Session<'c> {
             Ok(None) => return Ok(None),
             Err(error) => return Err(Engine::reading(name)(error)),
         };
-        let value = RowReader::checked(&entry.table, row).and_then(|mut row| read(&mut row));
+        let row = RowReader::new(&entry.table, row, checksums);
+        let value = row.and_then(|mut row| read(&mut row));
         let damaged =
             |damage| BackendError::Corrupt { record: name.to_string(), cause: Arc::new(damage) };
         value.map(Some).map_err(damaged)

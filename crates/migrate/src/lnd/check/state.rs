@@ -24,9 +24,8 @@ pub(super) fn contradictions(parts: &ChannelParts, report: &mut Report<'_>) {
     info(parts, report);
     for (side, commitment) in [(Side::Local, &parts.local), (Side::Remote, &parts.remote)] {
         let key = keys::commitment(side);
-        match commitment {
-            Some(found) => self::commitment(parts, key, found, report),
-            None => {}
+        if let Some(found) = commitment {
+            self::commitment(parts, key, found, report);
         }
     }
     presence(parts, report);
