@@ -74,3 +74,8 @@ pub fn run(subject: &str, name: &str, place: &dyn Place) {
     let case = CASES.iter().find(|case| case.subject == subject && case.name == name);
     pollster::block_on((case.expect("no such case").run)(place));
 }
+
+/// The example in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -11,6 +11,16 @@ macro_rules! cases {
     (@list $($how:tt)*) => {
         $crate::cases! {
             @$($how)*
+            backend {
+                a_stale_channel_is_left_out
+                a_stale_link_node_is_left_out
+                one_stale_subject_is_enough
+                a_claim_raises_the_epoch
+                a_batch_out_of_step_is_not_stored
+                scans_go_in_key_order
+                records_are_replaced_and_removed
+                acknowledgements_commute
+            }
             lifecycle {
                 a_new_channel_reads_back_whole
                 absent_empty_and_zero_terms_differ

@@ -9,6 +9,8 @@
 //! three pieces, each followed by `fdatasync`, into a file that does not grow. The last lines put
 //! both in relation: compare within one run only.
 
+#![allow(clippy::expect_used, reason = "a benchmark that fails has nothing to report")]
+
 mod workload;
 
 use std::fs::{File, OpenOptions};

@@ -1,5 +1,6 @@
 //! The cases, by what they are about.
 
+pub(crate) mod backend;
 pub(crate) mod closed;
 pub(crate) mod commitment;
 pub(crate) mod concurrency;

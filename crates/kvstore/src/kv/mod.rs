@@ -2,7 +2,7 @@
 //!
 //! An engine brings [`ReadRows`] and [`WriteRows`], and an ordered range for scans. The rest is
 //! here: values with checksums, guards, change sets, and the way back from keys to names. A commit
-//! is [`apply`] inside one transaction of the engine, next to the check of epoch and sequence
+//! is [`apply()`] inside one transaction of the engine, next to the check of epoch and sequence
 //! number.
 //!
 //! ```

@@ -9,11 +9,11 @@ use migrate::finding::Severity;
 use migrate::lnd::codec::chan_info::ChanInfo;
 use migrate::lnd::codec::close;
 use migrate::lnd::codec::keys::{self, bucket as top, channel as key};
+use migrate::store;
 
 use crate::bolt_writer::{Node, Tree};
 use crate::support::{
     base, busy_channel, case, channel, channels, edit_info, find_channel, info_of, scan, shown,
-    store_counts,
 };
 
 const CLOSED: [u8; 3] = [0, 1, 1];
@@ -78,7 +78,7 @@ fn tombstone_closes_are_sound() {
         assert_eq!(found, (6, 3, 3));
         assert_eq!((counts.revoked_states, counts.forwarding_packages), (169, 9));
         let backend = case.assert_survives();
-        assert_eq!(store_counts(&backend), counts);
+        assert_eq!(store::count(&backend).unwrap(), counts);
         let outpoint = keys::decode_outpoint(&place[2]).unwrap();
         let row = scan(&backend, Kind::Channel).into_iter().find_map(|record| match record {
             AnyRecord::Channel(Record::Channel(row)) => {
@@ -108,7 +108,7 @@ fn all_channels_closed() {
     let counts = case.checked.counts;
     let found = (counts.open_channels, counts.closed_channels, counts.historical_channels);
     assert_eq!(found, (0, 9, 9));
-    assert_eq!(store_counts(&case.assert_survives()), counts);
+    assert_eq!(store::count(&case.assert_survives()).unwrap(), counts);
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_close_that_left_no_open_copy() {
     assert_eq!(case.checked.counts.revoked_states, 45);
     let packages = "packages of a source that is no readable channel";
     case.assert_finds(Severity::Warning, "fwd-packages/", packages);
-    assert_eq!(store_counts(&case.assert_survives()), case.checked.counts);
+    assert_eq!(store::count(&case.assert_survives()).unwrap(), case.checked.counts);
 }
 
 #[test]

@@ -5,16 +5,17 @@ use migrate::counts::Counts;
 use migrate::finding::Severity;
 use migrate::lnd::path::Path;
 use migrate::lnd::source::{LndEntry, LndSource, Refused};
+use migrate::store;
 use serde_json::Value;
 
-use crate::support::{Case, entries, fixture, store_counts};
+use crate::support::{Case, entries, fixture};
 
 #[track_caller]
 fn assert_good(name: &str, warnings: u64, counts: Counts) {
     let case = Case::open(&fixture(name));
     case.assert_sound();
     assert_eq!((case.checked.warnings, case.checked.counts), (warnings, counts));
-    assert_eq!(store_counts(&case.assert_survives()), counts);
+    assert_eq!(store::count(&case.assert_survives()).unwrap(), counts);
 }
 
 const NODE: Counts = Counts {

@@ -170,11 +170,7 @@ fn sequences_and_empty_buckets_are_kept() {
         tree.at(&[name]).sequence = sequence;
     }
     tree.at(&[top::OPEN_CHANNELS, peer, &[7; 32]]);
-    let point = bitcoin::secp256k1::PublicKey::from_slice(&[&[2][..], &[0x79; 32]].concat());
-    let other = point.map_or_else(
-        |_| base().at(&[top::LINK_NODES]).nodes.keys().next().unwrap().clone(),
-        |point| point.serialize().to_vec(),
-    );
+    let other = [&[2][..], &bitcoin::secp256k1::constants::GENERATOR_X].concat();
     tree.at(&[top::OPEN_CHANNELS, &other]);
     tree.at(&[top::FINAL_HTLCS, &[5; 8]]).sequence = 9;
     let case = case(&tree);

@@ -1,11 +1,19 @@
 //! Random changes of good databases: whatever they are, what the check lets pass can be imported
 //! and compares equal, and so does what it leaves of the rest.
 
+use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 
+use channelcoord::{Backend, MemoryBackend};
+use kvstore::RedbBackend;
+use migrate::counts::Counts;
+use migrate::lnd::source::LndSource;
+use migrate::store;
+use sqlstore::SqliteBackend;
+
 use crate::bolt_writer::{Node, Tree};
-use crate::support::{Case, fixture, store_counts};
+use crate::support::{Case, fixture};
 
 /// SplitMix64.
 struct Random(u64);
@@ -209,32 +217,6 @@ fn tombstones(tree: &mut Tree, random: &mut Random) {
     }
 }
 
-fn run(seeds: &[Tree], first: u64, count: u64) {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    let mut classes = [0u64; 3];
-    for number in first..first + count {
-        let mut random = Random(number);
-        let mut tree = random.pick(seeds).clone();
-        if random.below(3) == 0 {
-            tombstones(&mut tree, &mut random);
-        }
-        let (gentle, changes) = (random.below(3) > 0, 1 + random.below(3));
-        let changes: Vec<_> =
-            (0..changes).filter_map(|_| change(&mut tree, gentle, &mut random)).collect();
-        let mut image = tree.to_file();
-        if random.below(4) == 0 {
-            change_pages(&mut image, &mut random);
-        }
-        let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| one(&image, file.path())));
-        let outcome = outcome.unwrap_or_else(|_| Err("panic".into()));
-        match outcome {
-            Ok(class) => classes[class] += 1,
-            Err(error) => panic!("seed {number}, {changes:?}: {error}"),
-        }
-    }
-    println!("{count} from {first}: refused, sound or inconsistent, damaged: {classes:?}");
-}
-
 /// Changes bytes behind the meta pages, often in the headers of pages.
 fn change_pages(image: &mut [u8], random: &mut Random) {
     const PAGE: usize = 4096;
@@ -245,36 +227,95 @@ fn change_pages(image: &mut [u8], random: &mut Random) {
     }
 }
 
-fn one(image: &[u8], path: &Path) -> Result<usize, String> {
-    std::fs::write(path, image).unwrap();
-    let Ok(source) = migrate::lnd::source::LndSource::open(path, false) else { return Ok(0) };
-    let case = Case::of(source);
-    let (backend, differences) = case.round_trip()?;
-    if let Some(first) = differences.first() {
-        return Err(format!("{first}"));
+/// A database of random changes, and what they were.
+fn image(seeds: &[Tree], number: u64) -> (Vec<u8>, Vec<String>) {
+    let mut random = Random(number);
+    let mut tree = random.pick(seeds).clone();
+    if random.below(3) == 0 {
+        tombstones(&mut tree, &mut random);
     }
-    let (found, said) = (store_counts(&backend), case.checked.counts);
-    let comparable = case.checked.inconsistencies == 0 && case.checked.damages == 0;
+    let (gentle, changes) = (random.below(3) > 0, 1 + random.below(3));
+    let changes = (0..changes).filter_map(|_| change(&mut tree, gentle, &mut random)).collect();
+    let mut image = tree.to_file();
+    if random.below(4) == 0 {
+        change_pages(&mut image, &mut random);
+    }
+    (image, changes)
+}
+
+/// What became of a database.
+#[derive(Clone, Copy)]
+enum Class {
+    Unusable,
+    Whole,
+    InPart,
+}
+
+fn survive(image: &[u8], backend: &dyn Backend) -> Result<Class, String> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), image).unwrap();
+    let Ok(source) = LndSource::open(file.path(), true) else { return Ok(Class::Unusable) };
+    let case = Case::of(source);
+    case.import_into(backend)?;
+    let (found, said) = (store::count(backend).unwrap(), case.checked.counts);
+    let whole = case.checked.damages == 0;
     // Contradicting indexes leave room for what a historical channel is.
-    let historical = if comparable { found.historical_channels } else { said.historical_channels };
-    let found = migrate::counts::Counts { historical_channels: historical, ..found };
+    let is_clear = whole && case.checked.inconsistencies == 0;
+    let historical = if is_clear { found.historical_channels } else { said.historical_channels };
+    let found = Counts { historical_channels: historical, ..found };
     if found != said {
         return Err(format!("store has {found:?}, check says {said:?}"));
     }
-    Ok(if case.checked.damages > 0 { 2 } else { 1 })
+    Ok(if whole { Class::Whole } else { Class::InPart })
+}
+
+fn run<B: Backend>(seeds: &[Tree], numbers: Range<u64>, create: impl Fn(&Path) -> B) {
+    let mut classes = [0u64; 3];
+    for number in numbers.clone() {
+        let (image, changes) = image(seeds, number);
+        let directory = tempfile::tempdir().unwrap();
+        let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            survive(&image, &create(&directory.path().join("store")))
+        }));
+        match outcome.unwrap_or_else(|_| Err("panic".into())) {
+            Ok(class) => classes[class as usize] += 1,
+            Err(error) => panic!("number {number}, {changes:?}: {error}"),
+        }
+    }
+    println!("{numbers:?}: unusable, whole, in part: {classes:?}");
+}
+
+fn memory(_: &Path) -> MemoryBackend {
+    MemoryBackend::new()
+}
+
+fn redb(path: &Path) -> RedbBackend {
+    RedbBackend::create(path).unwrap()
+}
+
+fn sqlite(path: &Path) -> SqliteBackend {
+    SqliteBackend::create(path).unwrap()
 }
 
 #[test]
 fn random_changes_are_refused_or_survive() {
-    run(&[seed("damaged/base.db")], 1, 40);
+    let seeds = [seed("damaged/base.db")];
+    run(&seeds, 1..60, memory);
+    run(&seeds, 60..65, redb);
+    run(&seeds, 65..70, sqlite);
 }
 
-/// For long runs: `CHECK_MUTATIONS=<first>,<count>`.
+/// For long runs: `CHECK_MUTATIONS=<first>,<end>`, `CHECK_STORE=redb` or `sqlite`.
 #[test]
 #[ignore = "takes as long as it is told to"]
 fn random_changes_for_long() {
-    let range = std::env::var("CHECK_MUTATIONS").unwrap_or("1000,1000".into());
-    let (first, count) = range.split_once(',').unwrap();
+    let numbers = std::env::var("CHECK_MUTATIONS").unwrap_or("1000,2000".into());
+    let (first, end) = numbers.split_once(',').unwrap();
+    let numbers = first.parse().unwrap()..end.parse().unwrap();
     let seeds = ["damaged/base.db", "legacy.db", "node.db", "legacy31.db"].map(seed);
-    run(&seeds, first.parse().unwrap(), count.parse().unwrap());
+    match std::env::var("CHECK_STORE").as_deref() {
+        Ok("redb") => run(&seeds, numbers, redb),
+        Ok("sqlite") => run(&seeds, numbers, sqlite),
+        _ => run(&seeds, numbers, memory),
+    }
 }

@@ -3,9 +3,10 @@
 use chanstate::ShortChannelId;
 use migrate::finding::Severity;
 use migrate::lnd::codec::keys::{bucket as top, package as key};
+use migrate::store;
 
 use crate::bolt_writer::{Node, Tree};
-use crate::support::{base, busy_channel, case, channel, edit_info, info_of, shown, store_counts};
+use crate::support::{base, busy_channel, case, channel, edit_info, info_of, shown};
 
 const HEIGHT: [u8; 8] = 9999u64.to_be_bytes();
 
@@ -89,7 +90,7 @@ fn damage_refuses_one_package() {
         let refused = vec![top::PACKAGES.to_vec(), source.clone(), height];
         assert_eq!(case.checked.refused.iter().collect::<Vec<_>>(), [&refused]);
         assert_eq!(case.checked.counts.forwarding_packages, 8);
-        assert_eq!(store_counts(&case.assert_survives()), case.checked.counts);
+        assert_eq!(store::count(&case.assert_survives()).unwrap(), case.checked.counts);
     }
 }
 
@@ -146,13 +147,20 @@ fn one_htlc_in_packages_of_both_ids_of_a_channel() {
     let scid = info_of(channel(&mut tree, place)).scid;
     edit_info(channel(&mut tree, place), |info| info.confirmed_scid = Some(ShortChannelId(77)));
     let source = scid.0.to_be_bytes();
-    let mut copies = tree.at(&[top::PACKAGES, &source]).clone();
-    for height in copies.names() {
-        // The same ids, other amounts: behind index, length, type, channel id and HTLC id.
-        for node in copies.at(&[&height, key::ADDS]).nodes.values_mut() {
+    // Of HTLCs that no commitment holds any more: behind index, length, type and channel id is the
+    // id, then the amount.
+    let add_with = |package: &mut Tree, amount: u8| {
+        for node in package.at(&[key::ADDS]).nodes.values_mut() {
             let Node::Value(add) = node else { panic!("a bucket among adds") };
-            add[59] ^= 1;
+            add[50] = 7;
+            add[59] = amount;
         }
+    };
+    let packages = tree.at(&[top::PACKAGES, &source]);
+    let mut copies = packages.clone();
+    for height in packages.names() {
+        add_with(packages.at(&[&height]), 1);
+        add_with(copies.at(&[&height]), 2);
     }
     tree.at(&[top::PACKAGES]).nodes.insert(77u64.to_be_bytes().to_vec(), Node::Bucket(copies));
     let case = case(&tree);

@@ -1,22 +1,20 @@
 //! What the tests share.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use channelcoord::{Backend, MemoryBackend, Record as AnyRecord};
+use chanstate::Commitment;
 use chanstate::key::{KeyRange, Kind};
-use chanstate::record::ChannelRecord;
-use chanstate::{Commitment, Record};
-use migrate::counts::Counts;
-use migrate::finding::{Finding, Severity};
+use migrate::finding::{Finding, Severity, chain};
 use migrate::lnd::check::{self, Checked};
 use migrate::lnd::codec::chan_info::ChanInfo;
 use migrate::lnd::codec::commitment;
 use migrate::lnd::codec::keys::channel as key;
-use migrate::lnd::diff::{self, Difference};
+use migrate::lnd::diff;
 use migrate::lnd::import;
 use migrate::lnd::source::{LndEntry, LndSource, Refused};
 use migrate::progress::Progress;
+use migrate::store;
 use migrate::writer::Writer;
 
 use crate::bolt_writer::Tree;
@@ -77,30 +75,29 @@ impl Case {
     /// Imports what is not refused and compares; nothing may differ. Returns the store.
     #[track_caller]
     pub(crate) fn assert_survives(&self) -> MemoryBackend {
-        match self.round_trip() {
-            Ok((backend, found)) => {
-                assert!(found.is_empty(), "{:#?}\n{:#?}", found, self.findings);
-                backend
-            }
-            Err(error) => panic!("{error}\n{:#?}", self.findings),
+        let backend = MemoryBackend::new();
+        if let Err(error) = self.import_into(&backend) {
+            panic!("{error}\n{:#?}", self.findings);
         }
+        backend
     }
 
-    pub(crate) fn round_trip(&self) -> Result<(MemoryBackend, Vec<Difference>), String> {
+    /// Imports what is not refused and compares. Says what differs, or is wrong with the store.
+    pub(crate) fn import_into(&self, backend: &dyn Backend) -> Result<(), String> {
         let Case { source, checked, .. } = self;
-        let refused = &checked.refused;
-        let backend = MemoryBackend::new();
-        let progress = Progress::silent();
-        let mut writer = Writer::claim(&backend).unwrap();
-        import::import(source, refused, &mut writer, &progress)
-            .map_err(|error| migrate::finding::chain(&error))?;
-        diff::store_residue(source, refused, &backend, &mut writer, &progress)
-            .map_err(|error| migrate::finding::chain(&error))?;
+        let (refused, progress) = (&checked.refused, Progress::silent());
+        let text = |error: &dyn std::error::Error| chain(error);
+        let mut writer = Writer::claim(backend).map_err(|error| text(&error))?;
+        import::import(source, refused, &mut writer, &progress).map_err(|error| text(&error))?;
+        diff::store_residue(source, refused, backend, &mut writer, &progress)
+            .map_err(|error| text(&error))?;
         drop(writer);
         let mut found = Vec::new();
-        diff::compare(source, refused, &backend, &progress, |difference| found.push(difference))
-            .map_err(|error| migrate::finding::chain(&error))?;
-        Ok((backend, found))
+        diff::compare(source, refused, backend, &progress, |one| found.push(one.to_string()))
+            .map_err(|error| text(&error))?;
+        store::check(backend, &progress, &mut |finding| found.push(finding.to_string()))
+            .map_err(|error| text(&error))?;
+        if found.is_empty() { Ok(()) } else { Err(found.join("\n")) }
     }
 }
 
@@ -109,37 +106,7 @@ pub(crate) fn entries(source: &LndSource, refused: &Refused) -> Vec<LndEntry> {
     source.walk(refused).collect::<Result<_, _>>().unwrap()
 }
 
-/// What a store holds.
-pub(crate) fn store_counts(backend: &MemoryBackend) -> Counts {
-    let count = |kind| scan(backend, kind).len() as u64;
-    let rows: Vec<ChannelRecord> = scan(backend, Kind::Channel)
-        .into_iter()
-        .filter_map(|record| match record {
-            AnyRecord::Channel(Record::Channel(row)) => Some(row),
-            _ => None,
-        })
-        .collect();
-    let terms: HashSet<_> = scan(backend, Kind::Terms)
-        .into_iter()
-        .filter_map(|record| match record {
-            AnyRecord::Channel(Record::Terms(terms)) => Some(terms.no),
-            _ => None,
-        })
-        .collect();
-    let historical = rows.iter().filter(|row| row.closed && terms.contains(&row.no));
-    Counts {
-        open_channels: rows.iter().filter(|row| !row.closed).count() as u64,
-        closed_channels: count(Kind::Close),
-        historical_channels: historical.count() as u64,
-        link_nodes: count(Kind::LinkNode),
-        forwarding_packages: count(Kind::Package),
-        revoked_states: count(Kind::RevokedState) + count(Kind::RevokedCommitment),
-        final_htlcs: count(Kind::FinalHtlc),
-        opening_states: count(Kind::OpeningState),
-        forwarding_policies: count(Kind::ForwardingPolicy),
-    }
-}
-
+/// Every record of a kind.
 pub(crate) fn scan(backend: &MemoryBackend, kind: Kind) -> Vec<AnyRecord> {
     pollster::block_on(backend.scan(&KeyRange::all(kind), usize::MAX)).unwrap()
 }

@@ -1,0 +1,256 @@
+//! The command line: exit codes, what appears on disk, what is printed.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Databases that lnd wrote and that are sound.
+const SOUND: [&str; 7] = [
+    "node.db",
+    "deep.db",
+    "legacy.db",
+    "legacy31.db",
+    "pages16k.db",
+    "freelist.db",
+    "empty.db",
+];
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/lnd").join(name)
+}
+
+/// A directory of its own for each test.
+struct Desk(TempDir);
+
+impl Desk {
+    fn new() -> Desk {
+        Desk(tempfile::tempdir().unwrap())
+    }
+
+    fn url(&self, engine: &str, name: &str) -> String {
+        format!("{engine}:{}", self.0.path().join(name).display())
+    }
+
+    /// Names of the files that are there.
+    fn files(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.0.path()).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+fn migrate(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_migrate")).args(arguments).output().unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn copy(from: &str, to: &str) -> Output {
+    migrate(&["copy", "--from", from, "--to", to])
+}
+
+fn verify(from: &str, to: &str) -> Output {
+    migrate(&["verify", "--from", from, "--to", to])
+}
+
+/// Copies an lnd database to both engines, and from redb on to SQLite; everything must be equal.
+fn survives(source: &Path) {
+    let desk = Desk::new();
+    let source = format!("lnd-bolt:{}", source.display());
+    let sqlite = desk.url("sqlite", "a.sqlite");
+    let redb = desk.url("redb", "a.redb");
+    let by_redb = desk.url("sqlite", "b.sqlite");
+    for (from, to) in [(&source, &sqlite), (&source, &redb), (&redb, &by_redb)] {
+        let copied = copy(from, to);
+        assert_eq!(code(&copied), 0, "{from} to {to}: {}", stderr(&copied));
+    }
+    let pairs = [(&source, &sqlite), (&source, &redb), (&source, &by_redb), (&sqlite, &by_redb)];
+    for (from, to) in pairs {
+        let verified = verify(from, to);
+        assert_eq!(code(&verified), 0, "{from} and {to}: {}", stderr(&verified));
+    }
+    let counts = |store: &str| json(&migrate(&["inspect", "--json", store]))["counts"].clone();
+    assert_eq!(counts(&source), counts(&sqlite));
+    assert_eq!(counts(&source), counts(&redb));
+}
+
+#[test]
+fn sound_databases_survive() {
+    SOUND.iter().for_each(|name| survives(&fixture(name)));
+}
+
+/// Written by a daemon of somebody else, so it is not part of this repository.
+#[test]
+#[ignore = "needs ../shared/fixtures/lnd/regtest-real.db beside the project"]
+fn a_real_daemon_s_database_survives() {
+    let shared = "../../../shared/fixtures/lnd/regtest-real.db";
+    survives(&Path::new(env!("CARGO_MANIFEST_DIR")).join(shared));
+}
+
+#[test]
+fn a_copy_leaves_one_file() {
+    let desk = Desk::new();
+    let source = fixture("node.db").display().to_string();
+    assert_eq!(code(&copy(&source, &desk.url("sqlite", "a.sqlite"))), 0);
+    assert_eq!(code(&copy(&source, &desk.url("redb", "a.redb"))), 0);
+    assert_eq!(desk.files(), ["a.redb", "a.sqlite"]);
+}
+
+#[test]
+fn a_refused_copy_leaves_nothing() {
+    let desk = Desk::new();
+    for name in ["page-cycle.db", "log-gap.db", "dbp36.db", "zero-length.db", "trunc-middle.db"] {
+        let source = fixture("damaged").join(name).display().to_string();
+        let refused = copy(&source, &desk.url("sqlite", "a.sqlite"));
+        assert_eq!(code(&refused), 1, "{name}: {}", stderr(&refused));
+    }
+    assert_eq!(desk.files(), [""; 0]);
+}
+
+#[test]
+fn accepted_inconsistencies_are_carried() {
+    let desk = Desk::new();
+    let source = fixture("damaged/log-gap.db").display().to_string();
+    let target = desk.url("sqlite", "a.sqlite");
+    let copied = migrate(&["copy", "--from", &source, "--to", &target, "--accept"]);
+    assert_eq!(code(&copied), 0, "{}", stderr(&copied));
+    assert_eq!(code(&verify(&source, &target)), 0);
+}
+
+#[test]
+fn skipped_damage_is_listed_and_the_rest_copied() {
+    let desk = Desk::new();
+    let source = fixture("damaged/page-cycle.db").display().to_string();
+    let target = desk.url("redb", "a.redb");
+    let copied =
+        migrate(&["copy", "--from", &source, "--to", &target, "--skip-damaged", "--json"]);
+    assert_eq!(code(&copied), 0, "{}", stderr(&copied));
+    let skipped = json(&copied)["skipped"].clone();
+    assert!(skipped[0].as_str().unwrap().ends_with("/revocation-log"), "{skipped}");
+    // What could not be compared keeps the verdict from being clean.
+    let verified = verify(&source, &target);
+    assert_eq!(code(&verified), 1);
+    assert!(String::from_utf8_lossy(&verified.stdout).contains("were not compared"));
+}
+
+#[test]
+fn a_dry_run_writes_nothing() {
+    let desk = Desk::new();
+    let source = fixture("node.db").display().to_string();
+    let target = desk.url("sqlite", "a.sqlite");
+    let dry = migrate(&["copy", "--from", &source, "--to", &target, "--dry-run"]);
+    assert_eq!(code(&dry), 0);
+    assert_eq!(desk.files(), [""; 0]);
+}
+
+#[test]
+fn an_existing_target_is_not_touched() {
+    let desk = Desk::new();
+    let target = desk.0.path().join("a.sqlite");
+    std::fs::write(&target, "mine").unwrap();
+    let source = fixture("node.db").display().to_string();
+    assert_eq!(code(&copy(&source, &desk.url("sqlite", "a.sqlite"))), 2);
+    assert_eq!(std::fs::read(&target).unwrap(), b"mine");
+}
+
+#[test]
+fn a_changed_field_is_named() {
+    let desk = Desk::new();
+    let source = fixture("node.db").display().to_string();
+    let target = desk.url("sqlite", "a.sqlite");
+    assert_eq!(code(&copy(&source, &target)), 0);
+    let shell = rusqlite::Connection::open(desk.0.path().join("a.sqlite")).unwrap();
+    let changed = "update channel_terms set capacity = capacity + 1 where no = 1";
+    assert_eq!(shell.execute(changed, []).unwrap(), 1);
+    let verified = verify(&source, &target);
+    assert_eq!(code(&verified), 1);
+    let text = String::from_utf8(verified.stdout).unwrap();
+    assert!(text.contains("Terms/1") && text.contains("(capacity)"), "{text}");
+}
+
+#[test]
+fn a_missing_row_is_found() {
+    let desk = Desk::new();
+    let source = fixture("node.db").display().to_string();
+    let target = desk.url("sqlite", "a.sqlite");
+    assert_eq!(code(&copy(&source, &target)), 0);
+    let shell = rusqlite::Connection::open(desk.0.path().join("a.sqlite")).unwrap();
+    let removed = "delete from revoked_state where no = 1 and height = 3";
+    assert_eq!(shell.execute(removed, []).unwrap(), 1);
+    let verified = verify(&source, &target);
+    assert_eq!(code(&verified), 1);
+    let text = String::from_utf8(verified.stdout).unwrap();
+    assert!(text.contains("revocation-log/0000000000000003: only in the source"), "{text}");
+}
+
+#[test]
+fn a_running_lnd_keeps_its_file() {
+    let desk = Desk::new();
+    let source = desk.0.path().join("channel.db");
+    std::fs::copy(fixture("empty.db"), &source).unwrap();
+    let held = std::fs::File::open(&source).unwrap();
+    held.lock().unwrap();
+    let refused = migrate(&["check", source.to_str().unwrap()]);
+    assert_eq!(code(&refused), 3);
+    assert!(stderr(&refused).contains("locked by a running writer"), "{}", stderr(&refused));
+}
+
+#[test]
+fn a_tombstoned_database_is_refused_unless_allowed() {
+    let source = fixture("tombstoned.db").display().to_string();
+    assert_eq!(code(&migrate(&["check", &source])), 1);
+    assert_eq!(code(&migrate(&["check", &source, "--allow-tombstoned"])), 0);
+}
+
+#[test]
+fn what_cannot_be_named_or_read_has_its_own_exit_code() {
+    assert_eq!(code(&migrate(&["inspect", "mysql:x"])), 2);
+    assert_eq!(code(&migrate(&["inspect", "lnd-bolt:/no/such/file"])), 3);
+    assert_eq!(code(&migrate(&["copy", "--from", "x"])), 2);
+}
+
+#[test]
+fn inspect_counts_records() {
+    let inspected = migrate(&["inspect", "--json", fixture("node.db").to_str().unwrap()]);
+    assert_eq!(code(&inspected), 0);
+    let counts = json(&inspected)["counts"].clone();
+    let expected = serde_json::json!({
+        "open_channels": 28,
+        "closed_channels": 12,
+        "historical_channels": 12,
+        "link_nodes": 16,
+        "forwarding_packages": 33,
+        "revoked_states": 651,
+        "final_htlcs": 215,
+        "opening_states": 3,
+        "forwarding_policies": 4,
+    });
+    assert_eq!(counts, expected);
+}
+
+#[test]
+fn check_as_json_holds_the_findings() {
+    let source = fixture("damaged/shachain.db");
+    let checked = migrate(&["check", "--json", source.to_str().unwrap()]);
+    assert_eq!(code(&checked), 1);
+    let report = json(&checked);
+    assert_eq!(report["inconsistencies"], 1);
+    let place = report["findings"][0]["place"].as_str().unwrap().to_owned();
+    assert!(place.ends_with("/revocation-state-key"), "{place}");
+}
