@@ -24,17 +24,6 @@ use crate::scan::scan_all;
 /// An open channel in memory.
 pub(crate) type Slot = Arc<RwLock<ChannelState>>;
 
-/// Kinds that make up the state of an open channel, beside its row and its packages.
-const HOT_KINDS: [Kind; 7] = [
-    Kind::Terms,
-    Kind::Commitment,
-    Kind::Diff,
-    Kind::Htlc,
-    Kind::UpdateList,
-    Kind::Secret,
-    Kind::Mark,
-];
-
 /// What is known of every channel, open or closed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Listing {
@@ -78,7 +67,7 @@ impl Directory {
         let mut index = Index { next_no: 1, ..Index::default() };
         let b = backend.as_ref();
         scan_all(b, KeyRange::all(Kind::Channel), |record| index.take_row(&record)).await?;
-        for kind in HOT_KINDS {
+        for kind in ChannelState::KINDS {
             scan_all(b, KeyRange::all(kind), |record| index.take_hot(&record)).await?;
         }
         for kind in [Kind::Package, Kind::PackageUpdate] {
@@ -123,7 +112,7 @@ impl Directory {
             }
         };
         let b = self.backend.as_ref();
-        for kind in HOT_KINDS {
+        for kind in ChannelState::KINDS {
             scan_all(b, KeyRange::under(kind, [no.0]), &mut put).await?;
         }
         let sources: Vec<_> = {

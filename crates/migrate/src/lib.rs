@@ -9,6 +9,7 @@ pub mod finding;
 pub mod lnd;
 pub mod opened;
 pub mod progress;
+pub mod records;
 pub mod store;
 pub mod url;
 pub mod writer;

@@ -11,10 +11,8 @@ use thiserror::Error;
 use crate::counts::Counts;
 use crate::finding::{Finding, Severity};
 use crate::progress::Progress;
+use crate::records::Records;
 use crate::writer::{WriteError, Writer};
-
-/// Records read at a time.
-const PAGE: usize = 512;
 
 /// Why a job on stores stopped.
 #[derive(Debug, Error)]
@@ -26,41 +24,6 @@ pub enum StoreJobError {
     /// The target cannot be written.
     #[error("cannot be written")]
     Write(#[from] WriteError),
-}
-
-/// Every record of a kind, page by page.
-pub struct Records<'a> {
-    backend: &'a dyn Backend,
-    range: Option<KeyRange>,
-    page: std::vec::IntoIter<Record>,
-}
-
-impl<'a> Records<'a> {
-    /// Records of a range.
-    pub fn new(backend: &'a dyn Backend, range: KeyRange) -> Records<'a> {
-        Records { backend, range: Some(range), page: Vec::new().into_iter() }
-    }
-}
-
-impl Iterator for Records<'_> {
-    type Item = Result<Record, BackendError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if let Some(record) = self.page.next() {
-            return Some(Ok(record));
-        }
-        let range = self.range.take()?;
-        match pollster::block_on(self.backend.scan(&range, PAGE)) {
-            Err(error) => Some(Err(error)),
-            Ok(page) => {
-                if page.len() == PAGE {
-                    self.range = page.last().map(|last| range.after(last.key()));
-                }
-                self.page = page.into_iter();
-                self.page.next().map(Ok)
-            }
-        }
-    }
 }
 
 /// Copies every record. Versions are assigned anew by the target.
@@ -265,15 +228,7 @@ fn check_channel(
     };
     let place = format!("channel {}", row.funding_outpoint);
     let mut state = ChannelState::new(row);
-    for kind in [
-        Kind::Terms,
-        Kind::Commitment,
-        Kind::Diff,
-        Kind::Htlc,
-        Kind::UpdateList,
-        Kind::Secret,
-        Kind::Mark,
-    ] {
+    for kind in ChannelState::KINDS {
         for record in Records::new(backend, KeyRange::under(kind, [no.0])) {
             match record {
                 Ok(Record::Channel(record)) => state.put(&record),

@@ -16,7 +16,8 @@ use crate::lnd::codec::keys::{self, bucket as top};
 use crate::lnd::codec::small::{self, OutpointStatus};
 use crate::lnd::source::{LndSource, Refused};
 use crate::opened::{Failure, Opened};
-use crate::store::{self, Records};
+use crate::records::Records;
+use crate::store;
 use crate::url::StoreUrl;
 
 /// What a store holds.

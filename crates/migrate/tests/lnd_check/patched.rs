@@ -138,3 +138,17 @@ fn the_writer_writes_what_was_read() {
         case.assert_survives();
     }
 }
+
+#[test]
+fn a_damaged_root_leaves_nothing() {
+    let mut image = base().to_file();
+    // The writer puts the root page last; its header begins with its number.
+    let root = image.len() - 4096;
+    image[root] ^= 1;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), image).unwrap();
+    let case = Case::open(file.path());
+    case.assert_finds(Severity::Damage, "/", "everything is lost");
+    assert_eq!(case.checked.counts, migrate::counts::Counts::default());
+    case.assert_survives();
+}

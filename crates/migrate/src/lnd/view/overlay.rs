@@ -1,0 +1,55 @@
+//! The view with what the source holds beyond it.
+
+use channelcoord::{Backend, BackendError, Record as AnyRecord};
+use chanstate::key::{KeyRange, Kind, RecordKey};
+
+use super::{Sink, ViewError, walk};
+use crate::lnd::path::Path;
+use crate::lnd::residue::Residue;
+use crate::lnd::source::LndEntry;
+use crate::records::Records;
+
+/// Hands the view with the residue put in place to `sink`: the source, if nothing was lost.
+///
+/// # Errors
+/// As [`walk`].
+pub fn walk_with_residue<E: From<ViewError>>(
+    backend: &dyn Backend,
+    sink: &mut Sink<'_, E>,
+) -> Result<(), E> {
+    let mut residues = Residues(Records::new(backend, KeyRange::all(Kind::Lnd)));
+    let mut waiting = residues.next()?;
+    walk(backend, &mut |entry: LndEntry| {
+        while let Some((path, residue)) = waiting.take_if(|(path, _)| *path < entry.path) {
+            residue.apply(path, None).into_iter().try_for_each(&mut *sink)?;
+            waiting = residues.next()?;
+        }
+        match waiting.take_if(|(path, _)| *path == entry.path) {
+            None => sink(entry),
+            Some((path, residue)) => {
+                waiting = residues.next()?;
+                residue.apply(path, Some(entry.content)).into_iter().try_for_each(&mut *sink)
+            }
+        }
+    })?;
+    while let Some((path, residue)) = waiting {
+        residue.apply(path, None).into_iter().try_for_each(&mut *sink)?;
+        waiting = residues.next()?;
+    }
+    Ok(())
+}
+
+/// Stored residues in walk order.
+struct Residues<'a>(Records<'a>);
+
+impl Residues<'_> {
+    fn next(&mut self) -> Result<Option<(Path, Residue)>, ViewError> {
+        let Some(record) = self.0.next().transpose()? else { return Ok(None) };
+        let AnyRecord::Lnd(lnd) = record else { return Ok(None) };
+        Residue::from_record(&lnd).map(Some).map_err(|fault| {
+            let record = RecordKey::of_bytes(Kind::Lnd, lnd.path.clone()).to_string();
+            let cause = std::sync::Arc::new(fault);
+            BackendError::Corrupt { record, cause }.into()
+        })
+    }
+}
