@@ -9,15 +9,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Databases that lnd wrote and that are sound.
-const SOUND: [&str; 7] = [
-    "node.db",
-    "deep.db",
-    "legacy.db",
-    "legacy31.db",
-    "pages16k.db",
-    "freelist.db",
-    "empty.db",
-];
+const SOUND: [&str; 7] =
+    ["node.db", "deep.db", "legacy.db", "legacy31.db", "pages16k.db", "freelist.db", "empty.db"];
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/lnd").join(name)
@@ -138,8 +131,7 @@ fn skipped_damage_is_listed_and_the_rest_copied() {
     let desk = Desk::new();
     let source = fixture("damaged/page-cycle.db").display().to_string();
     let target = desk.url("redb", "a.redb");
-    let copied =
-        migrate(&["copy", "--from", &source, "--to", &target, "--skip-damaged", "--json"]);
+    let copied = migrate(&["copy", "--from", &source, "--to", &target, "--skip-damaged", "--json"]);
     assert_eq!(code(&copied), 0, "{}", stderr(&copied));
     let skipped = json(&copied)["skipped"].clone();
     assert!(skipped[0].as_str().unwrap().ends_with("/revocation-log"), "{skipped}");

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// The path of a file below `tests/data/lnd`.
 pub(crate) fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/lnd").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/lnd").join(name)
 }
 
 /// A JSON file below `tests/data/lnd`.

@@ -20,7 +20,7 @@ use migrate::writer::Writer;
 use crate::bolt_writer::Tree;
 
 pub(crate) fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/lnd").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/lnd").join(name)
 }
 
 /// A source, and what the check says about it.

@@ -130,7 +130,7 @@ pub(crate) struct Leaf {
 
 /// Where the databases are.
 pub(crate) fn data(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/lnd").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/lnd").join(name)
 }
 
 /// All keys of a database with their values.
