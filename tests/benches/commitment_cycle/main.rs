@@ -49,25 +49,25 @@ fn main() {
         .measurement_time(Duration::from_secs(4))
         .configure_from_args();
     let mut lines = Vec::new();
+    let mut group = criterion.benchmark_group("commitment_cycle");
     for in_flight in IN_FLIGHT {
         for channels in CHANNELS {
-            let name = format!("commitment_cycle/H={in_flight}/N={channels}");
-            let mut group = criterion.benchmark_group(&name);
             for (backend, open) in BACKENDS {
-                let store = measure_store(&mut group, backend, open, in_flight, channels);
-                let raw = measure_raw(&mut group, backend, store.bytes);
+                let name = format!("{backend}/H={in_flight}/N={channels}");
+                let store = measure_store(&mut group, &name, open, in_flight, channels);
+                let raw = measure_raw(&mut group, &name, store.bytes);
                 if let (Some(store_time), Some(raw_time)) = (store.time, raw) {
                     lines.push(format!(
-                        "{name} {backend}: {:.0} cycles/s, {} bytes/cycle, {:.2} x raw",
+                        "{name}: {:.0} cycles/s, {} bytes/cycle, {:.2} x raw",
                         1.0 / store_time.as_secs_f64(),
                         store.bytes,
                         raw_time.as_secs_f64() / store_time.as_secs_f64(),
                     ));
                 }
             }
-            group.finish();
         }
     }
+    group.finish();
     for line in lines {
         println!("{line}");
     }
