@@ -2,13 +2,14 @@
 
 mod terminal;
 
+use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
-use migrate::command::{self, CheckReport, CopyOptions};
-use migrate::finding::Finding;
+use clap::{Parser, Subcommand};
+use migrate::command::{self, CopyOptions};
+use migrate::finding::{Finding, chain};
 use migrate::opened::{self, Failure};
-use migrate::url::StoreUrl;
+use migrate::url::{StoreName, StoreUrl};
 use serde::Serialize;
 
 use crate::terminal::Terminal;
@@ -25,7 +26,7 @@ use crate::terminal::Terminal;
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Print the result as JSON on standard output.
+    /// Print the result, findings included, as JSON on standard output.
     #[arg(long, global = true)]
     json: bool,
     /// Read an lnd database although its content was migrated away before.
@@ -37,18 +38,23 @@ struct Cli {
 enum Command {
     /// Check the source, copy it into a new store, and verify the copy.
     ///
-    /// The target appears when it is complete and verified. Exit code 1: findings in the source
-    /// stop the copy, nothing was written.
+    /// The target appears when it is complete and verified; an existing file is not touched. A copy
+    /// that is killed leaves a directory .migrate-* beside the target, which can be deleted. Exit
+    /// code 1: findings in the source stop the copy, nothing was written.
     Copy {
-        #[command(flatten)]
-        pair: Pair,
+        /// Store to copy.
+        #[arg(long)]
+        from: StoreName,
+        /// Store to create, with its engine: redb:PATH or sqlite:PATH.
+        #[arg(long)]
+        to: StoreName,
         /// Check the source and write nothing.
         #[arg(long)]
         dry_run: bool,
         /// Carry inconsistencies of the source as they are.
         #[arg(long)]
         accept: bool,
-        /// Leave out what is damaged in the source, list it, and copy the rest.
+        /// Leave out what is damaged in an lnd database, list it, and copy the rest.
         #[arg(long)]
         skip_damaged: bool,
     },
@@ -57,55 +63,55 @@ enum Command {
     /// For an lnd source, the target's records are encoded again and compared byte for byte. Exit
     /// code 1: they differ; the first differences are named.
     Verify {
-        #[command(flatten)]
-        pair: Pair,
+        /// Store that was copied.
+        #[arg(long)]
+        from: StoreName,
+        /// Its copy.
+        #[arg(long)]
+        to: StoreName,
     },
     /// Read everything of a store and report damage and inconsistencies.
     ///
     /// Exit code 1: damage or inconsistencies were found.
     Check {
         /// The store.
-        store: StoreUrl,
+        store: StoreName,
     },
     /// Show what a store holds.
     Inspect {
         /// The store.
-        store: StoreUrl,
+        store: StoreName,
     },
 }
 
-#[derive(Args)]
-struct Pair {
-    /// Store to read from.
-    #[arg(long)]
-    from: StoreUrl,
-    /// Store to write to or to compare with.
-    #[arg(long)]
-    to: StoreUrl,
-}
-
-/// The result of a check, with the findings where they are data.
+/// What a command tells in the end.
 #[derive(Serialize)]
-struct Checked {
+struct Told<T> {
     #[serde(flatten)]
-    counts: CheckReport,
+    result: T,
     findings: Vec<Finding>,
 }
 
-impl std::fmt::Display for Checked {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.counts.fmt(f)
-    }
+/// Why a command ended early.
+#[derive(Serialize)]
+struct Refusal {
+    error: String,
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let terminal = Terminal::new(cli.json);
-    match run(&cli, &terminal) {
+    let told = run(&cli, &terminal);
+    terminal.finish();
+    match told {
         Ok(code) => code,
         Err(failure) => {
-            terminal.finish();
-            eprintln!("error: {failure}");
+            let error = failure.to_string();
+            terminal.line(&format!("error: {error}"));
+            if cli.json {
+                // The code of the failure says more than that of a pipe that is closed.
+                drop(tell_json(&terminal, Refusal { error }));
+            }
             ExitCode::from(match failure {
                 Failure::Content(_) => 1,
                 Failure::Usage(_) => 2,
@@ -118,34 +124,40 @@ fn main() -> ExitCode {
 fn run(cli: &Cli, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let open = |url: &StoreUrl| opened::open(url, cli.allow_tombstoned);
     match &cli.command {
-        Command::Copy { pair, dry_run, accept, skip_damaged } => {
+        Command::Copy { from, to, dry_run, accept, skip_damaged } => {
             let options =
                 CopyOptions { dry_run: *dry_run, accept: *accept, skip_damaged: *skip_damaged };
-            let source = open(&pair.from)?;
-            let report = command::copy(&pair.from, &source, &pair.to, options, terminal)?;
-            show(cli, terminal, &report)?;
+            let from = resolve(from)?;
+            let to = to.resolve().map_err(|error| Failure::Usage(chain(&error)))?;
+            let report = command::copy(&from, &open(&from)?, &to, options, terminal)?;
+            tell(cli, terminal, report)?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Verify { pair } => {
-            let (source, target) = (open(&pair.from)?, open(&pair.to)?);
-            let report = command::verify(&pair.from, &source, &pair.to, &target, terminal)?;
-            show(cli, terminal, &report)?;
-            Ok(code(report.differences == 0 && report.not_compared == 0))
+        Command::Verify { from, to } => {
+            let (from, to) = (resolve(from)?, resolve(to)?);
+            let report = command::verify(&from, &open(&from)?, &to, &open(&to)?, terminal)?;
+            let same = report.differences == 0 && report.not_compared == 0;
+            tell(cli, terminal, report)?;
+            Ok(code(same))
         }
         Command::Check { store } => {
-            let counts = command::check(store, &open(store)?, terminal)?;
-            let clean = counts.is_clean();
-            show(cli, terminal, &Checked { counts, findings: terminal.take_findings() })?;
-            Ok(code(clean))
+            let store = resolve(store)?;
+            let report = command::check(&store, &open(&store)?, terminal)?;
+            tell(cli, terminal, report)?;
+            Ok(code(report.is_clean()))
         }
         Command::Inspect { store } => {
+            let store = resolve(store)?;
             // There is nothing to show of a file that must not be used.
-            let opened = open(store).map_err(|failure| Failure::Access(failure.to_string()))?;
-            let inspection = command::inspect(store, &opened, terminal)?;
-            show(cli, terminal, &inspection)?;
+            let opened = open(&store).map_err(|failure| Failure::Access(failure.to_string()))?;
+            tell(cli, terminal, command::inspect(&store, &opened, terminal)?)?;
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+fn resolve(name: &StoreName) -> Result<StoreUrl, Failure> {
+    name.resolve().map_err(|error| Failure::Access(chain(&error)))
 }
 
 fn code(good: bool) -> ExitCode {
@@ -153,18 +165,28 @@ fn code(good: bool) -> ExitCode {
 }
 
 /// Prints a result as text or JSON.
-fn show<T: Serialize + std::fmt::Display>(
+fn tell<T: Serialize + std::fmt::Display>(
     cli: &Cli,
     terminal: &Terminal,
-    result: &T,
+    result: T,
 ) -> Result<(), Failure> {
     terminal.finish();
-    if cli.json {
-        let text = serde_json::to_string_pretty(result)
-            .map_err(|error| Failure::access("result", &error))?;
-        println!("{text}");
-    } else {
-        println!("{result}");
+    if cli.json { tell_json(terminal, result) } else { print(&result.to_string()) }
+}
+
+fn tell_json<T: Serialize>(terminal: &Terminal, result: T) -> Result<(), Failure> {
+    let told = Told { result, findings: terminal.take_findings() };
+    let text = serde_json::to_string_pretty(&told);
+    print(&text.map_err(|error| Failure::access("result", &error))?)
+}
+
+/// Writes to standard output. Somebody who stopped reading is no failure of the job.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::access("standard output", &error))
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }

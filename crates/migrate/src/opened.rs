@@ -1,5 +1,7 @@
 //! Opening stores by name.
 
+use std::fs::File;
+
 use channelcoord::{Backend, BackendError};
 use thiserror::Error;
 
@@ -50,13 +52,17 @@ impl Failure {
     }
 }
 
-/// Opens a store for reading. Nothing in it changes.
+/// Opens a store for reading. Nothing in it changes. SQLite leaves its shared memory beside it.
 ///
 /// # Errors
 /// `Content` for an lnd file that must not be used (damaged as a whole, tombstoned, of an unknown
 /// version); `Access` for anything else.
 pub fn open(url: &StoreUrl, allow_tombstoned: bool) -> Result<Opened, Failure> {
     let access = |error: &dyn std::error::Error| Failure::access(url, error);
+    // Opening a pipe would wait for somebody to write to it.
+    if std::fs::metadata(&url.path).is_ok_and(|kind| !kind.is_file()) {
+        return Err(Failure::Access(format!("{url}: not a regular file")));
+    }
     Ok(match url.engine {
         Engine::LndBolt => {
             let source = LndSource::open(&url.path, allow_tombstoned);
@@ -107,12 +113,34 @@ pub fn open_damaged(url: &StoreUrl) -> Result<Option<Opened>, Failure> {
     Ok(Some(Opened::Store(Box::new(store.without_checksums()))))
 }
 
-/// Creates an empty store for writing.
+/// Makes sure that no node writes a store while it is copied; hold the result until the end.
+///
+/// The readers of lnd's databases and of redb's lock the file themselves.
+///
+/// # Errors
+/// `Access` while the store is in use.
+pub fn keep_writers_out(url: &StoreUrl) -> Result<Option<File>, Failure> {
+    if url.engine != Engine::Sqlite {
+        return Ok(None);
+    }
+    let mut lock = url.path.as_os_str().to_owned();
+    lock.push(".lock");
+    match File::open(lock) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::access(url, &error)),
+        Ok(file) => match file.try_lock_shared() {
+            Ok(()) => Ok(Some(file)),
+            Err(error) => Err(Failure::access(format!("{url} is in use"), &error)),
+        },
+    }
+}
+
+/// Creates an empty store for writing; `shown` is its name for messages.
 ///
 /// # Errors
 /// `Usage` for an engine that cannot be written; `Access`.
-pub fn create(url: &StoreUrl) -> Result<Box<dyn Backend>, Failure> {
-    let access = |error: &dyn std::error::Error| Failure::access(url, error);
+pub fn create(url: &StoreUrl, shown: &StoreUrl) -> Result<Box<dyn Backend>, Failure> {
+    let access = |error: &dyn std::error::Error| Failure::access(shown, error);
     Ok(match url.engine {
         Engine::LndBolt => return Err(Failure::Usage("lnd's databases are only read".into())),
         Engine::Redb => Box::new(redb().create(&url.path).map_err(|error| access(&error))?),

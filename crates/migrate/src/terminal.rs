@@ -1,15 +1,12 @@
 //! What the user sees while a command runs: a bar on a terminal, plain lines otherwise.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use migrate::command::Watch;
 use migrate::finding::Finding;
 use migrate::progress::Progress;
-
-/// Records between two updates of the bar.
-const STEP: u64 = 256;
 
 /// Standard error, as a place for progress and findings. Standard output is for results.
 pub(crate) struct Terminal {
@@ -47,11 +44,14 @@ impl Terminal {
         std::mem::replace(&mut shown, bar)
     }
 
-    fn line(&self, text: &str) {
+    /// Shows a line.
+    pub(crate) fn line(&self, text: &str) {
+        // Nobody may be reading standard error; that is no reason to stop.
+        let write = || drop(writeln!(std::io::stderr(), "{text}"));
         let shown = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
         match shown.as_ref() {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.suspend(write),
+            None => write(),
         }
     }
 }
@@ -60,7 +60,7 @@ impl Watch for Terminal {
     fn phase(&self, name: &str, total: Option<u64>) -> Progress {
         self.finish();
         if !self.interactive {
-            eprintln!("{name}");
+            self.line(name);
             return Progress::silent();
         }
         let bar = match total {
@@ -74,11 +74,7 @@ impl Watch for Terminal {
         }
         bar.set_message(name.to_owned());
         self.replace(Some(bar.clone()));
-        Progress::watched(move |done| {
-            if done % STEP == 0 {
-                bar.set_position(done);
-            }
-        })
+        Progress::watched(move |done| bar.set_position(done))
     }
 
     fn finding(&self, finding: &Finding) {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use thiserror::Error;
@@ -18,8 +18,15 @@ pub enum Engine {
     Sqlite,
 }
 
-/// A store: `lnd-bolt:PATH`, `redb:PATH` or `sqlite:PATH`. A bare path to an existing file is
-/// recognised by its content.
+/// A store as it is named on the command line: `lnd-bolt:PATH`, `redb:PATH`, `sqlite:PATH`, or the
+/// bare path of an existing file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreName {
+    engine: Option<Engine>,
+    path: PathBuf,
+}
+
+/// A store: its engine and its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreUrl {
     /// Engine.
@@ -47,6 +54,9 @@ pub enum UrlError {
         #[source]
         error: std::io::Error,
     },
+    /// The path leads to a directory, a pipe or a device.
+    #[error("{0} is not a regular file")]
+    NotAFile(PathBuf),
     /// The path is empty.
     #[error("no path given")]
     Empty,
@@ -55,27 +65,53 @@ pub enum UrlError {
 const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
 const REDB_MAGIC: &[u8] = b"redb\x1a\x0a\xa9\x0d\x0a";
 
-impl FromStr for StoreUrl {
+impl FromStr for StoreName {
     type Err = UrlError;
 
-    fn from_str(text: &str) -> Result<StoreUrl, UrlError> {
+    /// Takes a name apart; looks at no file but to tell a scheme from a file name with a colon.
+    ///
+    /// # Errors
+    /// `Scheme`, `Empty`.
+    fn from_str(text: &str) -> Result<StoreName, UrlError> {
         let (scheme, path) = match text.split_once(':') {
-            // A path such as ./a:b has no scheme.
-            Some((scheme, path)) if !scheme.contains(['/', '.', '\\']) => (Some(scheme), path),
+            Some((scheme, path)) if is_scheme(scheme) || !Path::new(text).exists() => {
+                // A path such as ./a:b has no scheme, whether or not it exists.
+                match scheme.contains(['/', '.', '\\']) {
+                    true => (None, text),
+                    false => (Some(scheme), path),
+                }
+            }
             _ => (None, text),
         };
         if path.is_empty() {
             return Err(UrlError::Empty);
         }
-        let path = PathBuf::from(path);
         let engine = match scheme {
-            Some("lnd-bolt") => Engine::LndBolt,
-            Some("redb") => Engine::Redb,
-            Some("sqlite") => Engine::Sqlite,
+            Some("lnd-bolt") => Some(Engine::LndBolt),
+            Some("redb") => Some(Engine::Redb),
+            Some("sqlite") => Some(Engine::Sqlite),
             Some(other) => return Err(UrlError::Scheme(other.into())),
-            None => return recognise(path),
+            None => None,
         };
-        Ok(StoreUrl { engine, path })
+        Ok(StoreName { engine, path: PathBuf::from(path) })
+    }
+}
+
+fn is_scheme(text: &str) -> bool {
+    ["lnd-bolt", "redb", "sqlite"].contains(&text)
+}
+
+impl StoreName {
+    /// The store that is named; without a scheme its content tells the engine.
+    ///
+    /// # Errors
+    /// `NotThere`, `NotAFile`, `Read`.
+    pub fn resolve(&self) -> Result<StoreUrl, UrlError> {
+        let path = self.path.clone();
+        match self.engine {
+            Some(engine) => Ok(StoreUrl { engine, path }),
+            None => recognise(path),
+        }
     }
 }
 
@@ -93,8 +129,14 @@ impl std::fmt::Display for StoreUrl {
 /// Looks at the first bytes. What is neither of our engines is taken for lnd's: its reader says
 /// best what is wrong with a damaged file.
 fn recognise(path: PathBuf) -> Result<StoreUrl, UrlError> {
-    if !path.exists() {
-        return Err(UrlError::NotThere(path));
+    // Opening a pipe would wait for somebody to write to it.
+    match std::fs::metadata(&path) {
+        Ok(kind) if !kind.is_file() => return Err(UrlError::NotAFile(path)),
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(UrlError::NotThere(path));
+        }
+        Err(error) => return Err(UrlError::Read { path, error }),
     }
     let mut head = Vec::new();
     let read = File::open(&path).and_then(|file| file.take(16).read_to_end(&mut head));
@@ -117,7 +159,7 @@ mod tests {
 
     #[test]
     fn schemes_name_engines() {
-        let url: StoreUrl = "sqlite:/tmp/a:b.db".parse().unwrap();
+        let url = "sqlite:/tmp/a:b.db".parse::<StoreName>().unwrap().resolve().unwrap();
         assert_eq!(url.engine, Engine::Sqlite);
         assert_eq!(url.path, PathBuf::from("/tmp/a:b.db"));
         assert_eq!(url.to_string(), "sqlite:/tmp/a:b.db");
@@ -125,9 +167,12 @@ mod tests {
 
     #[test]
     fn unknown_schemes_and_missing_paths_are_refused() {
-        assert!(matches!("mysql:x".parse::<StoreUrl>(), Err(UrlError::Scheme(_))));
-        assert!(matches!("redb:".parse::<StoreUrl>(), Err(UrlError::Empty)));
-        assert!(matches!("./no/such/file".parse::<StoreUrl>(), Err(UrlError::NotThere(_))));
+        assert!(matches!("mysql:x".parse::<StoreName>(), Err(UrlError::Scheme(_))));
+        assert!(matches!("redb:".parse::<StoreName>(), Err(UrlError::Empty)));
+        let missing = "./no/such/file".parse::<StoreName>().unwrap();
+        assert!(matches!(missing.resolve(), Err(UrlError::NotThere(_))));
+        let directory = "/".parse::<StoreName>().unwrap();
+        assert!(matches!(directory.resolve(), Err(UrlError::NotAFile(_))));
     }
 
     #[test]
@@ -140,8 +185,8 @@ mod tests {
             (&b"anything else"[..], Engine::LndBolt),
         ] {
             std::fs::write(&path, content).unwrap();
-            let url: StoreUrl = path.to_str().unwrap().parse().unwrap();
-            assert_eq!(url.engine, engine);
+            let name: StoreName = path.to_str().unwrap().parse().unwrap();
+            assert_eq!(name.resolve().unwrap().engine, engine);
         }
     }
 }

@@ -162,6 +162,76 @@ fn an_existing_target_is_not_touched() {
 }
 
 #[test]
+fn what_an_older_store_left_at_the_place_is_not_taken_in() {
+    let desk = Desk::new();
+    std::fs::write(desk.0.path().join("a.sqlite-wal"), "older").unwrap();
+    let source = fixture("node.db").display().to_string();
+    assert_eq!(code(&copy(&source, &desk.url("sqlite", "a.sqlite"))), 2);
+    assert_eq!(desk.files(), ["a.sqlite-wal"]);
+}
+
+#[test]
+fn only_the_owner_reads_a_copy() {
+    use std::os::unix::fs::PermissionsExt;
+    let desk = Desk::new();
+    let source = fixture("empty.db").display().to_string();
+    for (engine, name) in [("sqlite", "a.sqlite"), ("redb", "a.redb")] {
+        assert_eq!(code(&copy(&source, &desk.url(engine, name))), 0);
+        let mode = desk.0.path().join(name).metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
+#[test]
+fn of_two_copies_to_one_place_one_is_published() {
+    let desk = Desk::new();
+    let target = desk.url("sqlite", "a.sqlite");
+    let source = fixture("node.db").display().to_string();
+    let codes: Vec<i32> = std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..3).map(|_| scope.spawn(|| code(&copy(&source, &target)))).collect();
+        runs.into_iter().map(|run| run.join().unwrap()).collect()
+    });
+    assert_eq!(codes.iter().filter(|code| **code == 0).count(), 1, "{codes:?}");
+    assert_eq!(code(&verify(&source, &target)), 0);
+}
+
+#[test]
+fn a_store_in_use_is_not_copied() {
+    let desk = Desk::new();
+    let (live, target) = (desk.url("sqlite", "live"), desk.url("sqlite", "copy"));
+    assert_eq!(code(&copy(&fixture("node.db").display().to_string(), &live)), 0);
+    let held = sqlstore::SqliteBackend::open_existing(desk.0.path().join("live")).unwrap();
+    assert_eq!(code(&copy(&live, &target)), 3);
+    drop(held);
+    assert_eq!(code(&copy(&live, &target)), 0);
+}
+
+#[test]
+fn a_refusal_as_json_names_what_was_found() {
+    let desk = Desk::new();
+    let source = fixture("damaged/log-gap.db").display().to_string();
+    let target = desk.url("sqlite", "a.sqlite");
+    let refused = migrate(&["copy", "--json", "--from", &source, "--to", &target]);
+    assert_eq!(code(&refused), 1);
+    let told = json(&refused);
+    assert!(told["error"].as_str().unwrap().contains("--accept"), "{told}");
+    assert!(told["findings"][0]["place"].as_str().unwrap().ends_with("/revocation-log"), "{told}");
+}
+
+#[test]
+fn a_reader_that_stops_reading_is_no_failure() {
+    let source = fixture("node.db");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_migrate"))
+        .args(["inspect", source.to_str().unwrap()])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
 fn a_changed_field_is_named() {
     let desk = Desk::new();
     let source = fixture("node.db").display().to_string();
@@ -213,6 +283,8 @@ fn a_tombstoned_database_is_refused_unless_allowed() {
 #[test]
 fn what_cannot_be_named_or_read_has_its_own_exit_code() {
     assert_eq!(code(&migrate(&["inspect", "mysql:x"])), 2);
+    assert_eq!(code(&migrate(&["inspect", "./no/such/file"])), 3);
+    assert_eq!(code(&migrate(&["inspect", "/"])), 3);
     assert_eq!(code(&migrate(&["inspect", "lnd-bolt:/no/such/file"])), 3);
     assert_eq!(code(&migrate(&["copy", "--from", "x"])), 2);
 }

@@ -61,10 +61,10 @@ pub fn check(url: &StoreUrl, store: &Opened, watch: &dyn Watch) -> Result<CheckR
 }
 
 /// Sorts a failed job on stores.
-pub(super) fn job_failure(url: &StoreUrl, error: &StoreJobError) -> Failure {
+pub(super) fn job_failure(place: impl std::fmt::Display, error: &StoreJobError) -> Failure {
     match error {
-        StoreJobError::Read(error) => Failure::of_backend(url, error),
-        StoreJobError::Write(_) => Failure::access(url, error),
+        StoreJobError::Read(error) => Failure::of_backend(place, error),
+        StoreJobError::Write(_) => Failure::access(place, error),
     }
 }
 

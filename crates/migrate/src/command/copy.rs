@@ -1,10 +1,12 @@
 //! `migrate copy`: checks the source, copies it, and proves the copy.
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use channelcoord::Backend;
 use serde::Serialize;
+use tempfile::TempDir;
 
 use super::check::{CheckReport, job_failure};
 use super::{Watch, verify};
@@ -48,8 +50,8 @@ pub struct CopyReport {
 /// Copies a store. The target appears when it is complete and verified, not before.
 ///
 /// # Errors
-/// `Content` if the source has findings that stop the copy, `Usage` if source and target do not
-/// fit, `Access` if something cannot be read or written. The target does not exist then.
+/// `Content` if the source has findings that stop the copy, `Usage` if the target cannot be or
+/// exists, `Access` if something cannot be read or written. There is no new file then.
 pub fn copy(
     from: &StoreUrl,
     source: &Opened,
@@ -57,40 +59,29 @@ pub fn copy(
     options: CopyOptions,
     watch: &dyn Watch,
 ) -> Result<CopyReport, Failure> {
-    if to.engine == Engine::LndBolt {
-        return Err(Failure::Usage("lnd's databases are only read".into()));
-    }
-    if to.path.exists() {
-        return Err(Failure::Usage(format!("{} exists; copy into a new file", to.path.display())));
-    }
+    let draft = match options.dry_run {
+        true => {
+            Draft::require_place(to)?;
+            None
+        }
+        false => Some(Draft::new(to)?),
+    };
+    let _quiet = opened::keep_writers_out(from)?;
     let mut report = CopyReport { dry_run: options.dry_run, ..CopyReport::default() };
     let refused = preflight(from, source, &mut report, watch)?;
-    if report.findings.damages > 0 && !options.skip_damaged {
-        return Err(Failure::Content(format!(
-            "{} damaged parts in the source, nothing was written; --skip-damaged copies the rest",
-            report.findings.damages
-        )));
-    }
-    if report.findings.inconsistencies > 0 && !options.accept {
-        return Err(Failure::Content(format!(
-            "{} inconsistencies in the source, nothing was written; --accept carries them as they are",
-            report.findings.inconsistencies
-        )));
-    }
-    if options.dry_run {
-        return Ok(report);
-    }
-    let draft = Draft::new(to)?;
+    refuse_findings(source, &report.findings, options)?;
+    let Some(draft) = draft else { return Ok(report) };
     {
-        let target = opened::create(&draft.url)?;
-        fill(from, source, &refused, &draft.url, target.as_ref(), &mut report, watch)?;
+        let target = opened::create(&draft.url, to)?;
+        draft.keep_private(to)?;
+        fill(from, source, &refused, to, target.as_ref(), &mut report, watch)?;
         pollster::block_on(target.release()).map_err(|error| Failure::of_backend(to, &error))?;
     }
     let target = opened::open(&draft.url, false)?;
-    let verified = verify::compare(from, source, &refused, &draft.url, &target, watch)?;
+    let verified = verify::compare(from, source, &refused, to, &target, watch)?;
     drop(target);
     if verified.differences > 0 {
-        return Err(Failure::Content(format!(
+        return Err(Failure::Access(format!(
             "the copy differs from the source in {} places and was discarded: {}",
             verified.differences,
             verified.first.join("; ")
@@ -99,6 +90,33 @@ pub fn copy(
     report.verified = verified.compared;
     draft.publish(to)?;
     Ok(report)
+}
+
+/// Stops the copy of a source with findings that the options do not allow.
+fn refuse_findings(
+    source: &Opened,
+    findings: &CheckReport,
+    options: CopyOptions,
+) -> Result<(), Failure> {
+    let damages = findings.damages;
+    if damages > 0 && !matches!(source, Opened::Lnd(_)) {
+        return Err(Failure::Content(format!(
+            "{damages} damaged parts in the source, nothing was written; a store of ours is copied \
+             whole or not at all"
+        )));
+    }
+    if damages > 0 && !options.skip_damaged {
+        return Err(Failure::Content(format!(
+            "{damages} damaged parts in the source, nothing was written; --skip-damaged copies the rest"
+        )));
+    }
+    if findings.inconsistencies > 0 && !options.accept {
+        return Err(Failure::Content(format!(
+            "{} inconsistencies in the source, nothing was written; --accept carries them as they are",
+            findings.inconsistencies
+        )));
+    }
+    Ok(())
 }
 
 /// Reads the whole source before anything is written.
@@ -177,69 +195,73 @@ pub(super) fn diff_failure(from: &StoreUrl, to: &StoreUrl, error: &DiffError) ->
     }
 }
 
-/// The target under a name of its own until it is complete. Dropped unfinished, it is removed.
+/// The target in a directory of its own beside its place, until it is complete. Dropped unfinished,
+/// everything of it is removed.
 struct Draft {
     url: StoreUrl,
-    published: bool,
+    dir: TempDir,
 }
+
+/// What an engine keeps beside a store: content that an older store at the place left behind would
+/// become part of the new one.
+const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 impl Draft {
-    /// Takes the place beside `to`; what an interrupted copy left there is removed.
+    /// Makes room for a new store.
     fn new(to: &StoreUrl) -> Result<Draft, Failure> {
-        let Some(name) = to.path.file_name() else {
+        Draft::require_place(to)?;
+        let dir = tempfile::Builder::new().prefix(".migrate-").tempdir_in(parent(to));
+        let dir = dir.map_err(|error| Failure::access(to, &error))?;
+        let url = StoreUrl { engine: to.engine, path: dir.path().join("store") };
+        Ok(Draft { url, dir })
+    }
+
+    /// Refuses a target that cannot be created, or where something is.
+    fn require_place(to: &StoreUrl) -> Result<(), Failure> {
+        if to.engine == Engine::LndBolt {
+            return Err(Failure::Usage("lnd's databases are only read".into()));
+        }
+        let name = to.path.as_os_str().as_encoded_bytes();
+        if to.path.file_name().is_none() || name.ends_with(b"/") {
             return Err(Failure::Usage(format!("{} is not a file name", to.path.display())));
-        };
-        let mut draft = std::ffi::OsString::from(".");
-        draft.push(name);
-        draft.push(".migrate-draft");
-        let url = StoreUrl { engine: to.engine, path: to.path.with_file_name(draft) };
-        let draft = Draft { url, published: false };
-        draft.remove();
-        Ok(draft)
+        }
+        if !parent(to).is_dir() {
+            return Err(Failure::Access(format!("{} is not a directory", parent(to).display())));
+        }
+        let companions = COMPANIONS.iter().map(|suffix| {
+            let mut name = to.path.as_os_str().to_owned();
+            name.push(suffix);
+            PathBuf::from(name)
+        });
+        // A link to nothing is something too.
+        let found = [to.path.clone()].into_iter().chain(companions);
+        match found.into_iter().find(|path| path.symlink_metadata().is_ok()) {
+            None => Ok(()),
+            Some(path) => {
+                Err(Failure::Usage(format!("{} exists; copy into a new file", path.display())))
+            }
+        }
     }
 
-    /// Gives the finished store its name, durably.
-    fn publish(mut self, to: &StoreUrl) -> Result<(), Failure> {
+    /// Channel state holds secrets: only the owner reads it.
+    fn keep_private(&self, to: &StoreUrl) -> Result<(), Failure> {
+        let private = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(&self.url.path, private).map_err(|error| Failure::access(to, &error))
+    }
+
+    /// Gives the finished store its name, durably, and never in place of something else.
+    fn publish(self, to: &StoreUrl) -> Result<(), Failure> {
         let failed = |error: std::io::Error| Failure::access(to, &error);
-        if to.path.exists() {
-            return Err(Failure::Usage(format!("{} appeared meanwhile", to.path.display())));
-        }
-        fs::rename(&self.url.path, &to.path).map_err(failed)?;
-        self.published = true;
-        self.remove();
-        let parent = to.path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let parent = parent.unwrap_or(Path::new("."));
-        File::open(parent).and_then(|dir| dir.sync_all()).map_err(failed)
-    }
-
-    /// Removes the draft's files, or after its publication what the engine left beside it.
-    fn remove(&self) {
-        let mut paths = vec![with_suffix(&self.url.path, ".lock")];
-        if !self.published {
-            paths.push(self.url.path.clone());
-        }
-        for suffix in ["-wal", "-shm"] {
-            paths.push(with_suffix(&self.url.path, suffix));
-        }
-        for path in paths {
-            // What is not there need not be removed; what cannot be removed is found by `create`.
-            drop(fs::remove_file(path));
-        }
+        Draft::require_place(to)?;
+        fs::hard_link(&self.url.path, &to.path).map_err(failed)?;
+        self.dir.close().map_err(failed)?;
+        File::open(parent(to)).and_then(|dir| dir.sync_all()).map_err(failed)
     }
 }
 
-impl Drop for Draft {
-    fn drop(&mut self) {
-        if !self.published {
-            self.remove();
-        }
-    }
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
+fn parent(to: &StoreUrl) -> &Path {
+    let parent = to.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.unwrap_or(Path::new("."))
 }
 
 impl std::fmt::Display for CopyReport {

@@ -31,6 +31,8 @@ pub struct Inspection {
     pub version: Option<u32>,
     /// Size of its file in bytes.
     pub size: u64,
+    /// Damaged parts, which are not counted below; `migrate check` lists them.
+    pub damages: u64,
     /// Records by kind.
     pub counts: Counts,
     /// Channels that are not closed.
@@ -72,11 +74,12 @@ pub struct ChannelLine {
 /// [`Failure`] if it cannot be read.
 pub fn inspect(url: &StoreUrl, store: &Opened, watch: &dyn Watch) -> Result<Inspection, Failure> {
     let size = std::fs::metadata(&url.path).map_err(|error| Failure::access(url, &error))?.len();
-    let inspection = |format, version, counts, channels, other_tenants| Inspection {
+    let inspection = |format, version, damages, counts, channels, other_tenants| Inspection {
         store: url.to_string(),
         format,
         version,
         size,
+        damages,
         counts,
         channels,
         other_tenants,
@@ -90,7 +93,8 @@ pub fn inspect(url: &StoreUrl, store: &Opened, watch: &dyn Watch) -> Result<Insp
             let others = source.other_tenants().map_err(fail)?;
             let others =
                 others.into_iter().map(|name| crate::bolt::display_path(&[name]).to_string());
-            inspection("lnd-bolt", source.version(), checked.counts, channels, others.collect())
+            let (damages, counts) = (checked.damages, checked.counts);
+            inspection("lnd-bolt", source.version(), damages, counts, channels, others.collect())
         }
         Opened::Store(backend) => {
             let counts =
@@ -100,7 +104,7 @@ pub fn inspect(url: &StoreUrl, store: &Opened, watch: &dyn Watch) -> Result<Insp
                 crate::url::Engine::Redb => "redb",
                 _ => "sqlite",
             };
-            inspection(format, None, counts, channels, Vec::new())
+            inspection(format, None, 0, counts, channels, Vec::new())
         }
     })
 }
@@ -241,6 +245,9 @@ impl std::fmt::Display for Inspection {
             ("forwarding policies", forwarding_policies),
         ] {
             writeln!(f, "{count:>10} {name}")?;
+        }
+        if self.damages > 0 {
+            writeln!(f, "{:>10} damaged parts are not counted, see migrate check", self.damages)?;
         }
         if !self.other_tenants.is_empty() {
             writeln!(f, "of others, not looked at: {}", self.other_tenants.join(", "))?;

@@ -1,5 +1,6 @@
 //! `migrate verify`: compares every record of two stores.
 
+use channelcoord::Backend;
 use serde::Serialize;
 
 use super::Watch;
@@ -48,6 +49,7 @@ pub fn verify(
     target: &Opened,
     watch: &dyn Watch,
 ) -> Result<VerifyReport, Failure> {
+    require_store(target)?;
     let mut not_compared = 0;
     let refused = match source {
         Opened::Store(_) => Refused::default(),
@@ -87,27 +89,32 @@ pub(super) fn compare(
     target: &Opened,
     watch: &dyn Watch,
 ) -> Result<VerifyReport, Failure> {
-    let Opened::Store(target) = target else {
-        return Err(Failure::Usage("the target must be one of our stores".into()));
-    };
+    let target = require_store(target)?;
     let mut report = VerifyReport::default();
     let compared = match source {
         Opened::Lnd(lnd) => {
             let progress = watch.phase("verifying", Some(lnd.survey().keys));
-            diff::compare(lnd, refused, target.as_ref(), &progress, |difference| {
+            diff::compare(lnd, refused, target, &progress, |difference| {
                 report.take(difference.to_string());
             })
             .map_err(|error| diff_failure(from, to, &error))?
         }
         Opened::Store(source) => {
             let progress = watch.phase("verifying", None);
-            store::compare(source.as_ref(), target.as_ref(), &progress, |difference| {
+            store::compare(source.as_ref(), target, &progress, |difference| {
                 report.take(difference);
             })
-            .map_err(|error| job_failure(to, &error))?
+            .map_err(|error| job_failure(format!("{from} or {to}"), &error))?
         }
     };
     Ok(VerifyReport { compared, ..report })
+}
+
+fn require_store(target: &Opened) -> Result<&dyn Backend, Failure> {
+    match target {
+        Opened::Store(target) => Ok(target.as_ref()),
+        Opened::Lnd(_) => Err(Failure::Usage("the target must be one of our stores".into())),
+    }
 }
 
 impl std::fmt::Display for VerifyReport {
@@ -115,12 +122,13 @@ impl std::fmt::Display for VerifyReport {
         for difference in &self.first {
             writeln!(f, "differs: {difference}")?;
         }
-        if self.not_compared > 0 {
-            writeln!(f, "{} damaged parts of the source were not compared", self.not_compared)?;
-        }
         match self.differences {
-            0 => write!(f, "identical: {} entries compared", self.compared),
-            count => write!(f, "{count} differences in {} entries", self.compared),
+            0 => write!(f, "identical: {} entries compared", self.compared)?,
+            count => write!(f, "{count} differences in {} entries", self.compared)?,
+        }
+        match self.not_compared {
+            0 => Ok(()),
+            count => write!(f, ", but {count} damaged parts of the source were not compared"),
         }
     }
 }
