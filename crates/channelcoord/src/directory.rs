@@ -287,7 +287,7 @@ impl Index {
             settle_fails: shape.count(PackageList::SettleFails),
             ..PackageShape::default()
         };
-        let found = state.packages_at(height, source).map(counts);
+        let found = state.package_at(height, source).map(counts);
         drop(state);
         found
     }

@@ -126,7 +126,8 @@ pub enum Rejection {
     /// The restored bit belongs to shells: it is neither set on a channel nor cleared on a shell.
     #[error("the restored bit cannot be changed")]
     RestoredBit,
-    /// The channel has no commitments, it is a shell.
+    /// The call needs commitments or terms, and the channel was stored without them: it is a
+    /// shell, or only its close summary is known.
     #[error("channel has no commitments")]
     NoCommitments,
     /// No commitment waits for the peer's revocation.

@@ -3,7 +3,7 @@
 use bitflags::bitflags;
 
 bitflags! {
-    /// Features fixed when a channel was opened. Values are lnd's (`lnd-channel-db` section 8.2).
+    /// Features fixed when a channel was opened. Values are those of lnd (`channeldb`).
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub struct ChannelType: u64 {
         /// Both sides funded the channel.

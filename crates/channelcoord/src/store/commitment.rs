@@ -13,7 +13,7 @@ use chanstate::record::ListKind;
 use chanstate::transition::{self as rule, AdvanceTail, AppendRemote, UpdateLocal};
 use chanstate::{
     CommitmentHeight, HtlcId, LogUpdate, PackageList, PendingCommitment, PreviousState, Record,
-    Rejection, RevocationState,
+    Rejection, RevocationState, Side,
 };
 
 use super::{Store, backend_error, of_channel};
@@ -39,10 +39,9 @@ impl CommitmentStore for Store {
         self.alive()?;
         let foreign = self.acks_of(&append.ack_settle_fails)?;
         self.change(point, |state| {
-            let Some(change) = rule::append_remote(state, &append)? else {
-                return Ok((None, ()));
-            };
-            let mut set = of_channel(change);
+            let change = rule::append_remote(state, &append)?;
+            // Sent again with acknowledgements, an equal one still brings them.
+            let mut set = change.map(of_channel).unwrap_or_default();
             for add in &append.ack_adds {
                 let Some(source) = rule::own_ack(state, *add)? else { continue };
                 let (height, index) = (add.height, add.index);
@@ -51,7 +50,7 @@ impl CommitmentStore for Store {
             set.acks.extend(&foreign);
             set.acks.sort_unstable();
             set.acks.dedup();
-            Ok((Some(set), ()))
+            Ok((Some(set).filter(|set| !set.is_empty()), ()))
         })
         .await
     }
@@ -88,10 +87,11 @@ impl CommitmentStore for Store {
     async fn heights(&self, point: OutPoint) -> Result<CommitmentHeights> {
         let heights = self.view(point, |state| {
             let row = state.row();
+            let pending = state.pending()?.map(|(commitment, _)| commitment.height);
             Ok(row.local_height.zip(row.remote_height).map(|(local, remote)| CommitmentHeights {
                 local,
                 remote,
-                pending: state.pending().map(|(commitment, _)| commitment.height),
+                pending,
             }))
         })?;
         heights.ok_or(Rejection::NoCommitments.into())
@@ -99,9 +99,8 @@ impl CommitmentStore for Store {
 
     async fn latest_commitments(&self, point: OutPoint) -> Result<LatestCommitments> {
         let both = self.view(point, |state| {
-            let (Some(local), Some(remote)) = (state.local(), state.remote()) else {
-                return Ok(None);
-            };
+            let (local, remote) = (state.in_force(Side::Local)?, state.in_force(Side::Remote)?);
+            let (Some(local), Some(remote)) = (local, remote) else { return Ok(None) };
             let (local, remote) = (state.commitment(local)?, state.commitment(remote)?);
             Ok(Some(LatestCommitments { local, remote }))
         })?;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bitcoin::secp256k1::PublicKey;
 use bitcoin::{OutPoint, Transaction};
 use chanstate::facet::{CloseTxStore, LifecycleStore, Result, ShutdownStore, StatusStore};
-use chanstate::transition as rule;
+use chanstate::transition::{self as rule, Refusal};
 use chanstate::{
     Channel, ChannelChange, ChannelState, ChannelStatus, Closer, Mark, MarkKind, Rejection,
     ShortChannelId, ShutdownInfo, StoreError,
@@ -144,6 +144,6 @@ fn with_status(
     state: &ChannelState,
     change: Option<ChannelChange>,
     result: impl FnOnce(ChannelStatus) -> ChannelStatus,
-) -> std::result::Result<(Option<super::ChangeSet>, ChannelStatus), Rejection> {
+) -> std::result::Result<(Option<super::ChangeSet>, ChannelStatus), Refusal> {
     Ok((change.map(of_channel), result(state.row().status)))
 }

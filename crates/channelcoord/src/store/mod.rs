@@ -12,7 +12,7 @@ mod setup;
 use std::sync::Arc;
 
 use bitcoin::OutPoint;
-use chanstate::transition;
+use chanstate::transition::{self, Refusal};
 use chanstate::{Cause, ChannelChange, ChannelId, ChannelState, Rejection, StateFault, StoreError};
 use thiserror::Error;
 
@@ -119,7 +119,11 @@ impl Store {
         result.map_err(store_error)
     }
 
-    /// Commits what waits, refuses further changes, and releases the backend.
+    /// Commits what waits, refuses every further call, reads included, and releases the backend.
+    ///
+    /// Blocks the calling thread until everything that waits is committed, also if another call
+    /// closes the store already. Dropping the last clone of the store blocks until the commit in
+    /// flight has ended.
     ///
     /// # Errors
     /// `Unavailable` if the backend fails to release; everything that returned is durable anyway.
@@ -164,17 +168,21 @@ impl Store {
         read(&state).map_err(|fault| state_error(point, fault))
     }
 
-    /// Changes one channel: locks it, decides on its state, commits.
+    /// Changes one channel: locks it, decides on its state, commits. A state that is damaged is
+    /// left as it is.
     async fn change<T: Send>(
         &self,
         point: OutPoint,
-        decide: impl Fn(&ChannelState) -> Result<(Option<ChangeSet>, T), Rejection> + Send + Sync,
+        decide: impl Fn(&ChannelState) -> Result<(Option<ChangeSet>, T), Refusal> + Send + Sync,
     ) -> Result<T, StoreError> {
         for _ in 0..ATTEMPTS {
             let no = self.listing(point)?.no;
             let guards = self.inner.locks.lock([Lockable::Channel(no)]).await;
             let slot = self.slot(point)?;
-            let (set, output) = decide(&read_slot(&slot))?;
+            let (set, output) = decide(&read_slot(&slot)).map_err(|refusal| match refusal {
+                Refusal::Rejected(rejection) => StoreError::Rejected(rejection),
+                Refusal::Damaged(fault) => state_error(point, fault),
+            })?;
             let Some(set) = set else { return Ok(output) };
             match self.commit(set, guards).await {
                 Ok(()) => return Ok(output),
@@ -186,12 +194,13 @@ impl Store {
     }
 
     /// As [`change`](Store::change), for a transition that changes the channel alone.
-    async fn transit(
+    async fn transit<E: Into<Refusal>>(
         &self,
         point: OutPoint,
-        transition: impl Fn(&ChannelState) -> Result<Option<ChannelChange>, Rejection> + Send + Sync,
+        transition: impl Fn(&ChannelState) -> Result<Option<ChannelChange>, E> + Send + Sync,
     ) -> Result<(), StoreError> {
-        self.change(point, |state| Ok((transition(state)?.map(of_channel), ()))).await
+        self.change(point, |state| Ok((transition(state).map_err(E::into)?.map(of_channel), ())))
+            .await
     }
 
     async fn commit(&self, set: ChangeSet, guards: Vec<Guard>) -> Result<(), Failure> {

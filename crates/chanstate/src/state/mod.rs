@@ -69,8 +69,11 @@ pub enum StateFault {
     /// An HTLC's record does not give a message back.
     #[error("HTLC record {0} does not give a message")]
     Message(RecordKey),
+    /// A commitment is pending that follows none.
+    #[error("pending commitment without one in force")]
+    Pending,
     /// The secrets cannot be a store.
-    #[error("more secrets than buckets")]
+    #[error("revealed secrets do not fit together")]
     Secrets(#[source] ShachainFault),
 }
 

@@ -9,7 +9,7 @@ use crate::channel::{Channel, RevocationState};
 use crate::close::{Mark, MarkKind};
 use crate::commitment::{Commitment, Htlc, HtlcTerms, LogUpdate, PendingCommitment};
 use crate::ids::{ChannelId, CommitmentHeight, Direction, HtlcId, HtlcKey, ShortChannelId, Side};
-use crate::key::RecordKey;
+use crate::key::{Kind, RecordKey};
 use crate::message::{Message, ParsedMessage};
 use crate::record::*;
 use crate::shachain::{Bucket, SecretStore};
@@ -41,13 +41,40 @@ impl ChannelState {
         self.commitments.get(&(Side::Remote, self.row.remote_height?))
     }
 
+    /// The commitment in force that the row names; `None` if it names none.
+    ///
+    /// # Errors
+    /// `Missing` if the row names one that is not there.
+    pub fn in_force(&self, side: Side) -> Result<Option<&CommitmentRecord>, StateFault> {
+        let height = match side {
+            Side::Local => self.row.local_height,
+            Side::Remote => self.row.remote_height,
+        };
+        height.map(|height| self.commitment_at(side, height)).transpose()
+    }
+
     /// The peer's next commitment, signed and not yet in force.
-    pub fn pending(&self) -> Option<(&CommitmentRecord, &DiffRecord)> {
+    ///
+    /// # Errors
+    /// `Missing` if a part of it is not there, `Pending` if it follows no commitment.
+    pub fn pending(&self) -> Result<Option<(&CommitmentRecord, &DiffRecord)>, StateFault> {
         if !self.row.has_pending {
-            return None;
+            return Ok(None);
         }
-        let height = self.row.remote_height?.next()?;
-        Some((self.commitments.get(&(Side::Remote, height))?, self.diff.as_ref()?))
+        let next = self.row.remote_height.and_then(CommitmentHeight::next);
+        let commitment = self.commitment_at(Side::Remote, next.ok_or(StateFault::Pending)?)?;
+        let missing = || StateFault::Missing(RecordKey::single(Kind::Diff, self.row.no));
+        Ok(Some((commitment, self.diff.as_ref().ok_or_else(missing)?)))
+    }
+
+    fn commitment_at(
+        &self,
+        side: Side,
+        height: CommitmentHeight,
+    ) -> Result<&CommitmentRecord, StateFault> {
+        self.commitments
+            .get(&(side, height))
+            .ok_or_else(|| StateFault::Missing(RecordKey::commitment(self.row.no, side, height)))
     }
 
     /// An HTLC's record.
@@ -79,7 +106,7 @@ impl ChannelState {
     pub fn package(&self, height: CommitmentHeight) -> Option<(ShortChannelId, &PackageShape)> {
         let from = (height, ShortChannelId(0));
         let to = (height, ShortChannelId(u64::MAX));
-        // The newest id of the channel wins if two packages carry one height.
+        // If two packages carry one height, the one under the channel's current id wins.
         let mut found = self.packages.range(from..=to).map(|((_, source), shape)| (*source, shape));
         let first = found.next()?;
         let current = |package: &(ShortChannelId, &PackageShape)| package.0 == self.row.scid;
@@ -87,7 +114,7 @@ impl ChannelState {
     }
 
     /// The package at a height that is kept under `source`.
-    pub fn packages_at(
+    pub fn package_at(
         &self,
         height: CommitmentHeight,
         source: ShortChannelId,
@@ -134,8 +161,8 @@ impl ChannelState {
             last_was_revoke: row.last_was_revoke,
             total_sent: row.total_sent,
             total_received: row.total_received,
-            local_commitment: self.current(Side::Local, row.local_height)?,
-            remote_commitment: self.current(Side::Remote, row.remote_height)?,
+            local_commitment: self.current(Side::Local)?,
+            remote_commitment: self.current(Side::Remote)?,
             revocation: RevocationState {
                 current_point: row.remote_current_point,
                 next_point: row.remote_next_point,
@@ -144,18 +171,8 @@ impl ChannelState {
         }))
     }
 
-    /// The commitment that should be there according to the row.
-    fn current(
-        &self,
-        side: Side,
-        height: Option<CommitmentHeight>,
-    ) -> Result<Option<Commitment>, StateFault> {
-        let Some(height) = height else { return Ok(None) };
-        let record = self
-            .commitments
-            .get(&(side, height))
-            .ok_or_else(|| StateFault::Missing(RecordKey::commitment(self.row.no, side, height)))?;
-        self.commitment(record).map(Some)
+    fn current(&self, side: Side) -> Result<Option<Commitment>, StateFault> {
+        self.in_force(side)?.map(|record| self.commitment(record)).transpose()
     }
 
     /// A commitment with the terms of its HTLCs.
@@ -203,9 +220,9 @@ impl ChannelState {
     /// The pending commitment as the caller gave it.
     ///
     /// # Errors
-    /// `Missing` or `Message` if records contradict each other.
+    /// `Missing`, `Pending` or `Message` if records contradict each other.
     pub fn pending_commitment(&self) -> Result<Option<PendingCommitment>, StateFault> {
-        let Some((commitment, diff)) = self.pending() else { return Ok(None) };
+        let Some((commitment, diff)) = self.pending()? else { return Ok(None) };
         Ok(Some(PendingCommitment {
             commitment: self.commitment(commitment)?,
             commit_sig: diff.commit_sig.clone(),

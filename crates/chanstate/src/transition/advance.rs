@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::holding::Holding;
 use super::local::replace_list;
 use super::package::put_package;
-use super::{Options, usable_row};
+use super::{Options, Refusal, usable_row};
 use crate::change::{ChannelChange, Record};
 use crate::commitment::LogUpdate;
 use crate::error::Rejection;
@@ -17,7 +17,8 @@ use crate::key::{Kind, RecordKey};
 use crate::package::ForwardingPackage;
 use crate::record::*;
 use crate::revocation::{RevokedHtlc, RevokedState};
-use crate::state::ChannelState;
+use crate::shachain::ShachainFault;
+use crate::state::{ChannelState, StateFault};
 use crate::tlv::{TlvRecord, TlvStream};
 
 /// First TLV type of custom records.
@@ -55,26 +56,25 @@ impl std::fmt::Debug for AdvanceTail {
 /// Makes the pending commitment the peer's current one and files the one before as revoked.
 ///
 /// # Errors
-/// * `NotActive`, `Restored`, `AlreadyClosed`.
+/// * `NotActive`, `Restored`, `AlreadyClosed`, `NoCommitments`.
 /// * `NoPendingCommitment`, `NoNextPoint`.
 /// * `WrongSecret` if the secret is not that of the current commitment point; `Secret` if it
 ///   contradicts earlier ones (BOLT 3).
 /// * `Height` if the package is not of the new commitment's height, `PackageSource` if it is not
 ///   of this channel, `PackageFilter` if its filters do not cover its updates.
 /// * `OutputIndex`, `Message`, `TooLarge`.
+/// * `Damaged` if the commitments, their HTLCs or the secrets revealed before contradict each other.
 pub fn advance_tail(
     state: &ChannelState,
     options: Options,
     request: &AdvanceTail,
-) -> Result<ChannelChange, Rejection> {
+) -> Result<ChannelChange, Refusal> {
     let row = usable_row(state)?;
-    let remote = state.remote().ok_or(Rejection::NoCommitments)?;
-    let (pending, diff) = state.pending().ok_or(Rejection::NoPendingCommitment)?;
+    let remote = state.in_force(Side::Remote)?.ok_or(Rejection::NoCommitments)?;
+    let (pending, diff) = state.pending()?.ok_or(Rejection::NoPendingCommitment)?;
     let next_point = row.remote_next_point.ok_or(Rejection::NoNextPoint)?;
     require_point(&request.secret, &row.remote_current_point)?;
-    // A store with too many buckets contradicts BOLT 3 as a wrong secret does.
-    let secrets = state.secrets().map_err(|_| Rejection::WrongSecret)?;
-    let (slot, index) = secrets.check_insert(request.secret).map_err(Rejection::Secret)?;
+    let (slot, index) = state.secrets()?.check_insert(request.secret).map_err(secret_refusal)?;
     require_package(row, pending, &request.package)?;
 
     let mut edited = row.clone();
@@ -88,7 +88,7 @@ pub fn advance_tail(
 
     let revoked = revoked_state(state, options, remote, request)?;
     change.put(Record::RevokedState(RevokedStateRecord { no, state: revoked }));
-    // BOLT 3 has at most 49 buckets.
+    // The index is not 0 and has 48 bits, so the slot is below 48.
     let slot = slot as u8;
     change.put(Record::Secret(SecretRecord { no, slot, index, secret: request.secret }));
     change.remove(RecordKey::commitment(no, Side::Remote, remote.height));
@@ -141,6 +141,16 @@ fn require_point(secret: &[u8; 32], point: &PublicKey) -> Result<(), Rejection> 
     if key.public_key(&CURVE) == *point { Ok(()) } else { Err(Rejection::WrongSecret) }
 }
 
+/// Tells a secret that is wrong from secrets that were stored wrong.
+fn secret_refusal(fault: ShachainFault) -> Refusal {
+    match fault {
+        ShachainFault::Rejected { .. } | ShachainFault::Exhausted => {
+            Rejection::Secret(fault).into()
+        }
+        damage => StateFault::Secrets(damage).into(),
+    }
+}
+
 fn require_package(
     row: &ChannelRecord,
     pending: &CommitmentRecord,
@@ -160,12 +170,12 @@ fn revoked_state(
     options: Options,
     revoked: &CommitmentRecord,
     request: &AdvanceTail,
-) -> Result<RevokedState, Rejection> {
+) -> Result<RevokedState, Refusal> {
     let mut htlcs = Vec::new();
     for slot in &revoked.slots {
         // Dust has no output that could be taken.
         let Some(output_index) = slot.output_index else { continue };
-        let terms = state.slot_terms(slot).map_err(|_| Rejection::NoCommitments)?;
+        let terms = state.slot_terms(slot)?;
         htlcs.push(RevokedHtlc {
             direction: slot.key.direction,
             id: Some(slot.key.id),

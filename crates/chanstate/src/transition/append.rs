@@ -2,14 +2,14 @@
 
 use super::holding::Holding;
 use super::package::own_ack;
-use super::usable_row;
+use super::{Refusal, usable_row};
 use crate::change::{ChannelChange, Record};
 use crate::commitment::PendingCommitment;
 use crate::error::Rejection;
 use crate::ids::{ChannelNo, CommitmentHeight, Direction, Side};
 use crate::package::{AddRef, SettleFailRef};
 use crate::record::{CommitmentRecord, DiffRecord};
-use crate::state::{ChannelState, StateFault};
+use crate::state::ChannelState;
 
 /// A signed commitment to be stored before `commitment_signed` is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,29 +22,35 @@ pub struct AppendRemote {
     pub ack_settle_fails: Vec<SettleFailRef>,
 }
 
-/// Stores the peer's next commitment. An equal one that is pending already changes nothing.
+/// Stores the peer's next commitment. An equal one that is pending already changes nothing; the
+/// acknowledgements given along are checked all the same.
 ///
 /// # Errors
-/// * `NotActive`, `Restored`, `AlreadyClosed`.
+/// * `NotActive`, `Restored`, `AlreadyClosed`, `NoCommitments`.
 /// * `PendingCommitment` if another one waits for its revocation.
 /// * `Height` if it is not the next one.
 /// * `IndexWentBack` if an index is below the one of the current commitment.
 /// * `AckOutOfRange` if an acknowledged add does not exist in its package.
 /// * `OnionLength`, `DuplicateHtlc`, `Message`, `TooLarge`.
+/// * `Damaged` if a commitment that the row names, or what it refers to, is missing.
 pub fn append_remote(
     state: &ChannelState,
     request: &AppendRemote,
-) -> Result<Option<ChannelChange>, Rejection> {
+) -> Result<Option<ChannelChange>, Refusal> {
     let row = usable_row(state)?;
-    let remote = state.remote().ok_or(Rejection::NoCommitments)?;
-    if let Some((pending, _)) = state.pending() {
-        return match same(state, &request.pending) {
-            Ok(true) => Ok(None),
-            _ => Err(Rejection::PendingCommitment { height: pending.height }),
-        };
+    let remote = state.in_force(Side::Remote)?.ok_or(Rejection::NoCommitments)?;
+    let pending = state.pending_commitment()?;
+    match &pending {
+        Some(pending) if *pending == request.pending => {}
+        Some(pending) => {
+            return Err(Rejection::PendingCommitment { height: pending.commitment.height }.into());
+        }
+        None => require_next(remote.height, request.pending.commitment.height)?,
     }
-    require_next(remote.height, request.pending.commitment.height)?;
     request.ack_adds.iter().try_for_each(|add| own_ack(state, *add).map(drop))?;
+    if pending.is_some() {
+        return Ok(None);
+    }
 
     let mut holding = Holding::of(state);
     let (commitment, diff) = split_pending(&mut holding, row.no, &request.pending)?;
@@ -86,8 +92,4 @@ pub(super) fn require_next(
         expected if expected == found => Ok(()),
         expected => Err(Rejection::Height { expected, found }),
     }
-}
-
-fn same(state: &ChannelState, request: &PendingCommitment) -> Result<bool, StateFault> {
-    Ok(state.pending_commitment()?.as_ref() == Some(request))
 }

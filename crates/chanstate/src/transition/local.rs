@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::append::require_next;
 use super::holding::Holding;
-use super::{Options, usable_row};
+use super::{Options, Refusal, usable_row};
 use crate::change::{ChannelChange, Record};
 use crate::commitment::{Commitment, LogUpdate};
 use crate::error::Rejection;
@@ -43,17 +43,18 @@ pub struct LocalUpdate {
 /// signed, and are returned.
 ///
 /// # Errors
-/// * `NotActive`, `Restored`, `AlreadyClosed`.
+/// * `NotActive`, `Restored`, `AlreadyClosed`, `NoCommitments`.
 /// * `Height` if it is not the next one.
 /// * `IndexWentBack`, `TotalWentBack`.
 /// * `OnionLength`, `DuplicateHtlc`, `Message`, `TooLarge`.
+/// * `Damaged` if the commitment that the row names is missing.
 pub fn update_local(
     state: &ChannelState,
     options: Options,
     request: &UpdateLocal,
-) -> Result<LocalUpdate, Rejection> {
+) -> Result<LocalUpdate, Refusal> {
     let row = usable_row(state)?;
-    let local = state.local().ok_or(Rejection::NoCommitments)?;
+    let local = state.in_force(Side::Local)?.ok_or(Rejection::NoCommitments)?;
     require_next(local.height, request.commitment.height)?;
     require_total("total sent", row.total_sent, request.total_sent)?;
     require_total("total received", row.total_received, request.total_received)?;

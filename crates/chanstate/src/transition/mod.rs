@@ -1,8 +1,9 @@
 //! The rules of the channel state machine, as pure functions.
 //!
 //! Each takes the stored state and a request, and returns either a [`Rejection`] or the change that
-//! the request makes; `None` means that the request asks for what is stored already. Nothing here
-//! does I/O, reads a clock or draws random numbers.
+//! the request makes; `None` means that the request asks for what is stored already. Those of the
+//! commitment protocol return a [`Refusal`], which tells damage of the store from a request that
+//! breaks a rule. Nothing here does I/O, reads a clock or draws random numbers.
 
 mod advance;
 mod append;
@@ -30,11 +31,13 @@ pub use status::{
     mark_data_loss,
 };
 
+use thiserror::Error;
+
 use crate::change::ChannelChange;
 use crate::error::Rejection;
 use crate::flags::ChannelStatus;
 use crate::record::ChannelRecord;
-use crate::state::ChannelState;
+use crate::state::{ChannelState, StateFault};
 
 /// Options that change what transitions store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,6 +46,17 @@ pub struct Options {
     pub no_revocation_log_amounts: bool,
     /// Final outcomes of HTLCs are stored.
     pub store_final_htlcs: bool,
+}
+
+/// Why a transition makes no change.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum Refusal {
+    /// The request breaks a rule.
+    #[error("refused")]
+    Rejected(#[from] Rejection),
+    /// The stored state is damaged; the request may be right.
+    #[error("damaged state")]
+    Damaged(#[from] StateFault),
 }
 
 /// The row of a channel that is not closed.

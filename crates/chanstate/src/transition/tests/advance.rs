@@ -1,13 +1,13 @@
 use super::fixtures::*;
 use crate::change::Record;
 use crate::error::Rejection;
-use crate::ids::{CommitmentHeight, MilliSatoshi, ShortChannelId};
+use crate::ids::{CommitmentHeight, MilliSatoshi, ShortChannelId, Side};
+use crate::key::{Kind, RecordKey};
 use crate::package::{Filter, ForwardingPackage};
 use crate::record::ListKind;
-use crate::state::ChannelState;
+use crate::state::{ChannelState, StateFault};
 use crate::transition::{
-    AdvanceTail, Options, advance_tail, append_remote, insert_next_revocation, set_confirmed_scid,
-    update_local,
+    AdvanceTail, Options, Refusal, insert_next_revocation, set_confirmed_scid,
 };
 
 const PLAIN: Options = Options { no_revocation_log_amounts: false, store_final_htlcs: false };
@@ -229,4 +229,40 @@ fn the_peers_updates_stay_until_a_commitment_signed_for_it_has_them() {
         // The add at index 5 is the only one with a record.
         assert_eq!(state.htlcs().count(), usize::from(left == 2));
     }
+}
+
+#[test]
+fn a_damaged_state_is_no_fault_of_the_request() {
+    let damaged =
+        |state: &ChannelState, request: &AdvanceTail| match crate::transition::advance_tail(
+            state, PLAIN, request,
+        ) {
+            Err(Refusal::Damaged(fault)) => fault,
+            other => panic!("not damaged: {other:?}"),
+        };
+    let mut state = signed(vec![]);
+    let no = state.row().no;
+    let parts = [
+        RecordKey::single(Kind::Diff, no),
+        RecordKey::commitment(no, Side::Remote, 1.into()),
+        RecordKey::commitment(no, Side::Remote, 0.into()),
+    ];
+    for part in parts {
+        state.remove(&part);
+        assert_eq!(damaged(&state, &request()), StateFault::Missing(part));
+    }
+
+    // The peer revokes height 1, whose secret yields that of height 0.
+    let state = packed(1, 0);
+    let change = append_remote(&state, &append(2, vec![], vec![])).unwrap().unwrap();
+    let state = after(&state, &change);
+    let request = advance(1, ForwardingPackage::new(SCID, 2.into(), vec![], vec![]));
+    assert!(advance_tail(&state, PLAIN, &request).is_ok());
+    let mut without = state.clone();
+    without.remove(&RecordKey::of(Kind::Secret, [no.0, 0]));
+    assert!(matches!(damaged(&without, &request), StateFault::Secrets(_)));
+    let mut without = state;
+    let key = RecordKey::htlc(no, htlc(IN, 0).key());
+    without.remove(&key);
+    assert_eq!(damaged(&without, &request), StateFault::Missing(key));
 }

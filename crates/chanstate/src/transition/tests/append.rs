@@ -1,8 +1,12 @@
 use super::fixtures::*;
 use crate::error::Rejection;
-use crate::ids::{CommitmentHeight, HtlcId, LogIndex};
+use crate::ids::{CommitmentHeight, HtlcId, LogIndex, Side};
+use crate::key::{Kind, RecordKey};
 use crate::package::AddRef;
-use crate::transition::{AppendRemote, append_remote};
+use crate::state::StateFault;
+use crate::transition::{AppendRemote, Refusal};
+
+const REMOTE: Side = Side::Remote;
 
 fn refused(request: &AppendRemote) -> Rejection {
     append_remote(&fresh(), request).unwrap_err()
@@ -145,14 +149,59 @@ fn only_updates_are_updates() {
 fn an_htlc_is_written_once() {
     let state = fresh();
     let many: Vec<_> = (0..400).map(|id| htlc(OUT, id)).collect();
-    let first = crate::transition::update_local(
-        &state,
-        crate::transition::Options::default(),
-        &local(1, many.clone()),
-    );
+    let first =
+        update_local(&state, crate::transition::Options::default(), &local(1, many.clone()));
     let state = after(&state, &first.unwrap().change);
     let mut more = many;
     more.push(htlc(OUT, 400));
     let change = append_remote(&state, &append(1, more, vec![add(400)])).unwrap().unwrap();
     assert_eq!(htlc_traffic(&change), (1, 0));
+}
+
+#[test]
+fn acknowledgements_of_an_equal_pending_commitment_are_checked() {
+    let state = packed(2, 3);
+    let mut request = append(2, vec![], vec![]);
+    let state = after(&state, &append_remote(&state, &request).unwrap().unwrap());
+    let ack = |index| AddRef { height: CommitmentHeight(1), index };
+    request.ack_adds = vec![ack(1)];
+    assert_eq!(append_remote(&state, &request), Ok(None));
+    request.ack_adds = vec![ack(2)];
+    let height = CommitmentHeight(1);
+    let refusal = Rejection::AckOutOfRange { source_scid: SCID, height, index: 2, count: 2 };
+    assert_eq!(append_remote(&state, &request), Err(refusal));
+}
+
+#[test]
+fn a_pending_commitment_with_a_part_missing_is_damage() {
+    let no = fresh().row().no;
+    for part in [RecordKey::single(Kind::Diff, no), RecordKey::commitment(no, REMOTE, 1.into())] {
+        let mut state = signed(vec![]);
+        state.remove(&part);
+        let damaged = Err(Refusal::Damaged(StateFault::Missing(part.clone())));
+        for height in [1, 2] {
+            let request = append(height, vec![], vec![]);
+            assert_eq!(crate::transition::append_remote(&state, &request), damaged);
+        }
+        assert_eq!(state.pending_commitment(), Err(StateFault::Missing(part)));
+    }
+}
+
+#[test]
+fn a_missing_commitment_is_damage() {
+    let mut state = fresh();
+    let key = RecordKey::commitment(state.row().no, REMOTE, 0.into());
+    state.remove(&key);
+    let refused = crate::transition::append_remote(&state, &append(1, vec![], vec![]));
+    assert_eq!(refused, Err(Refusal::Damaged(StateFault::Missing(key))));
+}
+
+#[test]
+fn a_pending_commitment_without_its_htlcs_is_damage() {
+    let mut state = signed(vec![htlc(OUT, 0)]);
+    let key = RecordKey::htlc(state.row().no, htlc(OUT, 0).key());
+    state.remove(&key);
+    let request = append(1, vec![htlc(OUT, 0)], vec![]);
+    let refused = crate::transition::append_remote(&state, &request);
+    assert_eq!(refused, Err(Refusal::Damaged(StateFault::Missing(key))));
 }

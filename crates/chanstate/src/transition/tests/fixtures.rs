@@ -20,7 +20,9 @@ use crate::record::ChannelRecord;
 use crate::shachain::derive_secret;
 use crate::state::ChannelState;
 use crate::terms::{ChannelConfig, ChannelTerms, KeyDescriptor};
-use crate::transition::{self as rule, AdvanceTail, AppendRemote, Options, UpdateLocal};
+use crate::transition::{
+    self as rule, AdvanceTail, AppendRemote, LocalUpdate, Options, Refusal, UpdateLocal,
+};
 
 pub(super) const SCID: ShortChannelId = ShortChannelId(800_000 << 40);
 pub(super) const OUT: Direction = Direction::Outgoing;
@@ -286,6 +288,39 @@ pub(super) fn advance(height: u64, package: ForwardingPackage) -> AdvanceTail {
         remote_unsigned_local: vec![],
         our_output_index: None,
         their_output_index: None,
+    }
+}
+
+/// As the rule of that name, on a state that is not damaged.
+pub(super) fn append_remote(
+    state: &ChannelState,
+    request: &AppendRemote,
+) -> Result<Option<ChannelChange>, Rejection> {
+    rule::append_remote(state, request).map_err(rejection)
+}
+
+/// As the rule of that name, on a state that is not damaged.
+pub(super) fn advance_tail(
+    state: &ChannelState,
+    options: Options,
+    request: &AdvanceTail,
+) -> Result<ChannelChange, Rejection> {
+    rule::advance_tail(state, options, request).map_err(rejection)
+}
+
+/// As the rule of that name, on a state that is not damaged.
+pub(super) fn update_local(
+    state: &ChannelState,
+    options: Options,
+    request: &UpdateLocal,
+) -> Result<LocalUpdate, Rejection> {
+    rule::update_local(state, options, request).map_err(rejection)
+}
+
+fn rejection(refusal: Refusal) -> Rejection {
+    match refusal {
+        Refusal::Rejected(rejection) => rejection,
+        Refusal::Damaged(fault) => panic!("damaged: {fault}"),
     }
 }
 

@@ -2,10 +2,11 @@ use super::fixtures::*;
 use crate::change::Record;
 use crate::commitment::LogUpdate;
 use crate::error::Rejection;
-use crate::ids::{CommitmentHeight, HtlcId, LogIndex, MilliSatoshi};
-use crate::key::Kind;
+use crate::ids::{CommitmentHeight, HtlcId, LogIndex, MilliSatoshi, Side};
+use crate::key::{Kind, RecordKey};
 use crate::record::ListKind;
-use crate::transition::{Options, UpdateLocal, advance_tail, update_local};
+use crate::state::StateFault;
+use crate::transition::{Options, Refusal, UpdateLocal};
 
 const PLAIN: Options = Options { no_revocation_log_amounts: false, store_final_htlcs: false };
 
@@ -141,4 +142,13 @@ fn an_htlc_goes_with_its_last_reference() {
     let change = update_local(&state, PLAIN, &local(3, vec![])).unwrap().change;
     assert_eq!(htlc_traffic(&change), (0, 2));
     assert_eq!(after(&state, &change).htlcs().count(), 0);
+}
+
+#[test]
+fn a_missing_commitment_is_damage() {
+    let mut state = fresh();
+    let key = RecordKey::commitment(state.row().no, Side::Local, 0.into());
+    state.remove(&key);
+    let refused = crate::transition::update_local(&state, PLAIN, &local(1, vec![]));
+    assert_eq!(refused, Err(Refusal::Damaged(StateFault::Missing(key))));
 }
