@@ -21,6 +21,8 @@ pub enum Fault {
     UnknownStored,
     /// `Unknown`, and the batch is not stored.
     UnknownNotStored,
+    /// As `UnknownNotStored`, and `settle` raises the sequence number to make sure of it.
+    UnknownRaised,
     /// `Unknown`, and `settle` fails too.
     UnknownForGood,
     /// A conflict on the first subject of each set; nothing is stored.
@@ -46,12 +48,14 @@ struct State {
     waiting: bool,
     batches: Vec<usize>,
     unsettled: Option<Settle>,
+    damaged: Option<KeyRange>,
 }
 
 /// What `settle` has to say.
 enum Settle {
     Stored(Vec<Verdict>),
     NotStored,
+    Raise,
     Fail,
 }
 
@@ -97,6 +101,11 @@ impl Faulty {
         self.wake.notify_all();
     }
 
+    /// Scans of exactly this range find damage from now on.
+    pub fn damage(&self, range: KeyRange) {
+        self.lock().damaged = Some(range);
+    }
+
     /// Sizes of the batches that came so far, and starts to count anew.
     pub fn take_batches(&self) -> Vec<usize> {
         std::mem::take(&mut self.lock().batches)
@@ -120,9 +129,14 @@ impl Faulty {
     }
 
     /// Takes the batch's sequence numbers and stores none of its sets.
-    async fn conflict(&self, batch: Batch<'_>) -> Result<Vec<Verdict>, CommitError> {
+    async fn pass_over(&self, batch: Batch<'_>) -> Result<(), CommitError> {
         let sets = vec![ChangeSet::default(); batch.sets.len()];
-        self.inner.commit(Batch { sets: &sets, ..batch }).await?;
+        self.inner.commit(Batch { sets: &sets, ..batch }).await.map(drop)
+    }
+
+    /// A conflict on the first subject of each set.
+    async fn conflict(&self, batch: Batch<'_>) -> Result<Vec<Verdict>, CommitError> {
+        self.pass_over(batch).await?;
         let verdict = |set: &ChangeSet| {
             let (subject, _) = set.guards().next().expect("only what has a version conflicts");
             Verdict::Conflict(subject)
@@ -149,6 +163,7 @@ impl Backend for Faulty {
             Some(Fault::Panic) => panic!("made to panic"),
             Some(Fault::UnknownStored) => Settle::Stored(self.inner.commit(batch).await?),
             Some(Fault::UnknownNotStored) => Settle::NotStored,
+            Some(Fault::UnknownRaised) => Settle::Raise,
             Some(Fault::UnknownForGood) => Settle::Fail,
         };
         self.lock().unsettled = Some(settle);
@@ -157,10 +172,16 @@ impl Backend for Faulty {
 
     async fn settle(&self, batch: Batch<'_>) -> Result<Settled, BackendError> {
         let settle = self.lock().unsettled.take();
+        let head = |seq| Head { epoch: batch.epoch, seq };
         match settle {
             None => self.inner.settle(batch).await,
-            Some(Settle::Stored(verdicts)) => Ok(Settled::Stored(verdicts)),
-            Some(Settle::NotStored) => Ok(Settled::NotStored),
+            Some(Settle::Stored(verdicts)) => Ok(Settled::Stored(verdicts, head(batch.last()))),
+            Some(Settle::NotStored) => Ok(Settled::NotStored(head(batch.before))),
+            Some(Settle::Raise) => {
+                let raised = self.pass_over(batch).await;
+                raised.map_err(|error| BackendError::Unavailable(Arc::new(error)))?;
+                Ok(Settled::NotStored(head(batch.last())))
+            }
             Some(Settle::Fail) => Err(BackendError::Unavailable(cause())),
         }
     }
@@ -170,6 +191,9 @@ impl Backend for Faulty {
     }
 
     async fn scan(&self, range: &KeyRange, limit: usize) -> Result<Vec<Record>, BackendError> {
+        if self.lock().damaged.as_ref() == Some(range) {
+            return Err(BackendError::Corrupt { record: "made to fail".into(), cause: cause() });
+        }
         self.inner.scan(range, limit).await
     }
 }

@@ -182,18 +182,23 @@ impl<'a> Host<'a> {
 
     /// Opens the store again after the link node of peer `n` was lost.
     pub async fn without_link_node(self, n: u64) -> Host<'a> {
+        let addresses = linknode::addresses_of(&values::peer(n));
+        let addresses = self.backend.scan(&addresses, 100).await.expect("addresses");
+        let mut removes: Vec<_> = addresses.iter().map(Record::key).collect();
+        removes.push(linknode::node_key(&values::peer(n)));
+        self.rewritten(ChangeSet { removes, ..ChangeSet::default() }).await
+    }
+
+    /// Opens the store again after something else changed it.
+    pub async fn rewritten(self, set: ChangeSet) -> Host<'a> {
         let Host { place, options, backend, store } = self;
         store.close().await.expect("the store closes");
         drop((store, backend));
         let backend = place.open();
         let head = backend.claim(None).await.expect("the backend is free");
-        let addresses = linknode::addresses_of(&values::peer(n));
-        let addresses = backend.scan(&addresses, 100).await.expect("addresses");
-        let mut removes: Vec<_> = addresses.iter().map(Record::key).collect();
-        removes.push(linknode::node_key(&values::peer(n)));
-        let sets = [ChangeSet { removes, ..ChangeSet::default() }];
+        let sets = [set];
         let batch = Batch { epoch: head.epoch, before: head.seq, sets: &sets };
-        backend.commit(batch).await.expect("the link node goes");
+        backend.commit(batch).await.expect("the change is stored");
         backend.release().await.expect("the backend is given up");
         drop(backend);
         Host::over(place, place.open(), options).await

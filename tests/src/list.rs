@@ -97,11 +97,13 @@ macro_rules! cases {
                 an_ack_out_of_range_is_refused_whole
                 acks_of_absent_packages_pass
                 a_signature_brings_acks_in_packages_of_any_channel
+                a_signature_sent_again_brings_its_acks
                 a_refused_signature_brings_no_acks
                 removal_passes_over_absent_heights
                 packages_end_with_their_channel
                 packages_of_an_alias_over_2_63
                 channels_do_not_share_a_package_source
+                packages_of_no_channel_keep_their_source
                 a_removal_does_not_meet_acks_in_a_commit
             }
             closed {
@@ -112,6 +114,7 @@ macro_rules! cases {
                 summaries_are_listed_by_outpoint
                 a_reclaimed_channel_keeps_its_history
                 a_long_log_is_reclaimed_in_steps
+                damage_does_not_hold_up_the_reclaim_of_others
                 an_interrupted_reclaim_goes_on_at_the_next_opening
                 an_abandoned_channel_is_closed_at_once
                 abandoning_a_closed_channel_changes_nothing
@@ -153,6 +156,7 @@ macro_rules! cases {
                 a_poisoned_member_fails_alone
                 an_unavailable_backend_changes_nothing
                 an_unknown_outcome_is_found_out
+                settling_may_raise_the_sequence_number
                 an_outcome_that_stays_unknown_shuts_the_store
                 nothing_is_committed_after_an_unknown_outcome
                 a_panicking_backend_leaves_nobody_waiting
@@ -160,6 +164,13 @@ macro_rules! cases {
                 the_third_conflict_is_reported
                 failing_background_work_is_left_alone
                 writes_of_one_key_keep_their_order
+            }
+            damage {
+                a_missing_diff_is_damage
+                a_missing_pending_commitment_is_damage
+                a_missing_commitment_is_damage
+                a_missing_secret_is_damage
+                a_missing_htlc_is_damage
             }
             concurrency {
                 a_link_node_exists_while_a_channel_is_open
@@ -178,6 +189,7 @@ macro_rules! cases {
                 a_store_that_was_taken_over_is_fenced
                 a_closed_store_takes_no_calls
                 closing_commits_what_waits
+                every_close_waits_for_what_waits
                 a_call_dropped_in_the_queue_is_stored
                 a_call_dropped_before_the_queue_changes_nothing
                 a_dropped_opening_is_whole

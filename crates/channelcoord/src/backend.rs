@@ -60,13 +60,14 @@ pub enum Verdict {
     },
 }
 
-/// What became of a batch whose commit had an unknown outcome.
+/// What became of a batch whose commit had an unknown outcome, and where the store stands now:
+/// finding it out may raise the sequence number.
 #[derive(Clone, Debug)]
 pub enum Settled {
     /// It is stored.
-    Stored(Vec<Verdict>),
+    Stored(Vec<Verdict>, Head),
     /// It is not stored and never will be.
-    NotStored,
+    NotStored(Head),
 }
 
 /// Storage engine of a store.

@@ -5,14 +5,14 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, ThreadId};
 
 use chanstate::key::RecordKey;
 use chanstate::{Cause, CommitmentHeight, Record, ShortChannelId, Version};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
-use crate::backend::{Backend, BackendError, Batch, CommitError, Head, Settled, Verdict};
+use crate::backend::{Backend, BackendError, Batch, CommitError, Epoch, Head, Settled, Verdict};
 use crate::change_set::{ChangeSet, Subject};
 use crate::locks::Guard;
 use crate::reclaim;
@@ -57,6 +57,7 @@ pub(crate) trait Memory: Send + Sync + 'static {
 pub(crate) struct Committer {
     queue: Arc<Queue>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    thread_id: ThreadId,
 }
 
 struct Queue {
@@ -74,6 +75,8 @@ struct State {
     // Callers who wait for the end of it; with them it takes turns with batches.
     watchers: Vec<oneshot::Sender<Result<(), Failure>>>,
     idle_turn: bool,
+    // The first damage that the work met since everybody was answered.
+    damage: Option<Failure>,
 }
 
 /// Why no new change set is taken.
@@ -112,7 +115,8 @@ impl Committer {
         let thread = std::thread::Builder::new()
             .name("chanstore-commit".into())
             .spawn(move || worker.run())?;
-        Ok(Committer { queue, thread: Mutex::new(Some(thread)) })
+        let thread_id = thread.thread().id();
+        Ok(Committer { queue, thread: Mutex::new(Some(thread)), thread_id })
     }
 
     /// Queues a change set; the receiver hears of its fate. The order of calls is the order of
@@ -160,7 +164,8 @@ impl Committer {
         receiver
     }
 
-    /// Commits what waits, refuses what comes, and waits for the end of the thread.
+    /// Commits what waits, refuses what comes, and waits for the end of the thread. Every caller
+    /// waits, also one that comes second.
     pub(crate) fn drain(&self) {
         self.stop(Stop::Drain);
     }
@@ -168,9 +173,13 @@ impl Committer {
     fn stop(&self, stop: Stop) {
         self.queue.lock().halt.get_or_insert(stop);
         self.queue.wake.notify_one();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread
-            && thread.thread().id() != std::thread::current().id()
+        // The thread itself may drop the last clone of the store, and cannot wait for its own end.
+        if self.thread_id == std::thread::current().id() {
+            return;
+        }
+        // Held while waiting, so that whoever stops the thread too waits here.
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = thread.take()
             && thread.join().is_err()
         {
             tracing::error!("the commit thread panicked");
@@ -216,7 +225,8 @@ impl State {
         let mut passed = VecDeque::new();
         while let Some(entry) = self.waiting.pop_front() {
             let free = footprint.add(&entry.set);
-            if free && batch.len() < MAX_BATCH {
+            // The first one is taken in any case: there is nothing that it could wait for.
+            if (free || batch.is_empty()) && batch.len() < MAX_BATCH {
                 batch.push(entry);
             } else {
                 passed.push_back(entry);
@@ -327,6 +337,13 @@ impl Worker {
     fn commit_idle_work(&self) {
         let done = match self.memory.idle_work() {
             Ok(None) => Ok(()),
+            // The damaged piece does not come again, and must not hold up the others.
+            Err(failure @ Failure::Read(BackendError::Corrupt { .. })) => {
+                let mut state = self.queue.lock();
+                state.damage.get_or_insert(failure);
+                state.nudge = true;
+                return;
+            }
             Err(failure) => Err(failure),
             Ok(Some(set)) => {
                 let (reply, mut receiver) = oneshot::channel();
@@ -341,7 +358,11 @@ impl Worker {
                 }
             }
         };
-        let watchers = std::mem::take(&mut self.queue.lock().watchers);
+        let (watchers, damage) = {
+            let mut state = self.queue.lock();
+            (std::mem::take(&mut state.watchers), state.damage.take())
+        };
+        let done = done.and_then(|()| damage.map_or(Ok(()), Err));
         // A caller that went away is no error.
         watchers.into_iter().for_each(|watcher| drop(watcher.send(done.clone())));
     }
@@ -358,14 +379,19 @@ impl Worker {
         }
         let batch = Batch { epoch: head.epoch, before: head.seq, sets: &sets };
         match pollster::block_on(self.backend.commit(batch)) {
-            Ok(verdicts) => self.stored(batch, entries, verdicts),
+            Ok(verdicts) => {
+                let head = Head { epoch: batch.epoch, seq: batch.last() };
+                self.stored(batch, entries, verdicts, head);
+            }
             Err(CommitError::NotStored(cause)) if entries.len() == 1 => {
                 refuse(entries, &Failure::Unavailable(cause));
             }
             Err(CommitError::NotStored(_)) => {
                 // One member may be the reason; the others must not suffer for it.
                 for (mut entry, set) in entries.into_iter().zip(sets) {
-                    if let Some(failure) = self.queue.lock().broken() {
+                    // Not within the condition, where the queue would be locked until the answer.
+                    let broken = self.queue.lock().broken();
+                    if let Some(failure) = broken {
                         refuse(vec![entry], &failure);
                         continue;
                     }
@@ -375,8 +401,7 @@ impl Worker {
             }
             Err(CommitError::Unknown(cause)) => self.settle(batch, entries, cause),
             Err(CommitError::Fenced { ours, found }) => {
-                tracing::error!(ours = ours.0, found = found.0, "store was taken over");
-                self.queue.lock().halt = Some(Stop::Fenced);
+                self.fenced(ours, found);
                 refuse(entries, &Failure::Fenced);
             }
         }
@@ -384,8 +409,15 @@ impl Worker {
 
     fn settle(&self, batch: Batch<'_>, entries: Vec<Entry>, cause: Cause) {
         match pollster::block_on(self.backend.settle(batch)) {
-            Ok(Settled::Stored(verdicts)) => self.stored(batch, entries, verdicts),
-            Ok(Settled::NotStored) => refuse(entries, &Failure::Unavailable(cause)),
+            Ok(Settled::Stored(verdicts, head)) => self.stored(batch, entries, verdicts, head),
+            Ok(Settled::NotStored(head)) if head.epoch == batch.epoch => {
+                self.queue.lock().head = head;
+                refuse(entries, &Failure::Unavailable(cause));
+            }
+            Ok(Settled::NotStored(head)) => {
+                self.fenced(batch.epoch, head.epoch);
+                refuse(entries, &Failure::Fenced);
+            }
             Err(error) => {
                 tracing::error!(%error, "outcome of a commit is unknown, store suspended");
                 self.queue.lock().halt = Some(Stop::Suspended);
@@ -394,10 +426,19 @@ impl Worker {
         }
     }
 
-    fn stored(&self, batch: Batch<'_>, entries: Vec<Entry>, verdicts: Vec<Verdict>) {
+    fn fenced(&self, ours: Epoch, found: Epoch) {
+        tracing::error!(ours = ours.0, found = found.0, "store was taken over");
+        self.queue.lock().halt = Some(Stop::Fenced);
+    }
+
+    fn stored(&self, batch: Batch<'_>, entries: Vec<Entry>, verdicts: Vec<Verdict>, head: Head) {
+        if head.epoch != batch.epoch {
+            self.fenced(batch.epoch, head.epoch);
+        }
         {
             let mut state = self.queue.lock();
-            state.head.seq = batch.last();
+            // The epoch stays the one of our claim.
+            state.head.seq = head.seq;
             state.nudge |= batch.sets.iter().any(reclaim::starts_job);
         }
         let mut verdicts = verdicts.into_iter();

@@ -46,7 +46,7 @@ pub(crate) struct Index {
     by_id: HashMap<ChannelId, OutPoint>,
     open: BTreeMap<ChannelNo, Slot>,
     sources: HashMap<ShortChannelId, ChannelNo>,
-    orphans: HashMap<(ShortChannelId, CommitmentHeight), PackageShape>,
+    orphans: BTreeMap<(ShortChannelId, CommitmentHeight), PackageShape>,
     peers: BTreeMap<PublicKey, Peer>,
     reclaims: BTreeMap<ChannelNo, BTreeSet<ShortChannelId>>,
     next_no: u64,
@@ -127,6 +127,28 @@ impl Directory {
         Ok(Some(state))
     }
 
+    fn reload_channel(&self, no: ChannelNo) -> Result<(), BackendError> {
+        let state = pollster::block_on(self.load_channel(no))?;
+        let mut index = self.write();
+        match state {
+            Some(state) => index.open.insert(no, Arc::new(RwLock::new(state))),
+            None => index.open.remove(&no),
+        };
+        Ok(())
+    }
+
+    fn reload_peer(&self, node: &PublicKey) -> Result<(), BackendError> {
+        let b = self.backend.as_ref();
+        let mut stored = pollster::block_on(b.read(&[linknode::node_key(node)]))?;
+        let addresses = linknode::addresses_of(node);
+        let mut take = |record| stored.push(Some(record));
+        pollster::block_on(scan_all(b, addresses, &mut take))?;
+        let mut index = self.write();
+        index.peers.remove(node);
+        stored.iter().flatten().for_each(|record| index.take_peer(record.as_ref()));
+        Ok(())
+    }
+
     /// Whether memory and backend agree on a channel.
     fn agrees(&self, no: ChannelNo) -> bool {
         let Some(slot) = self.read().open.get(&no).cloned() else { return true };
@@ -139,6 +161,7 @@ impl Directory {
 
 impl Memory for Directory {
     fn applied(&self, set: &ChangeSet) -> Result<(), Failure> {
+        let mut diverged = None;
         for change in &set.channels {
             let no = change.channel();
             let slot = self.read().open.get(&no).cloned();
@@ -161,7 +184,8 @@ impl Memory for Directory {
                 }
             }
             if self.check_memory && !self.agrees(no) {
-                return Err(Failure::Diverged(Subject::Channel(no)));
+                // The rest of the set is durable too, and memory has to follow it.
+                diverged.get_or_insert(Failure::Diverged(Subject::Channel(no)));
             }
         }
         for change in &set.link_nodes {
@@ -183,20 +207,17 @@ impl Memory for Directory {
                 }
             }
         }
-        Ok(())
+        diverged.map_or(Ok(()), Err)
     }
 
     fn conflict(&self, subject: Subject) {
         tracing::error!(?subject, "version in memory is not the stored one, reloading");
-        let Subject::Channel(no) = subject else { return };
-        match pollster::block_on(self.load_channel(no)) {
-            Ok(Some(state)) => {
-                self.write().open.insert(no, Arc::new(RwLock::new(state)));
-            }
-            Ok(None) => {
-                self.write().open.remove(&no);
-            }
-            Err(error) => tracing::error!(%error, "reloading failed"),
+        let reloaded = match subject {
+            Subject::Channel(no) => self.reload_channel(no),
+            Subject::LinkNode(node) => self.reload_peer(&node),
+        };
+        if let Err(error) = reloaded {
+            tracing::error!(%error, "reloading failed");
         }
     }
 
@@ -292,9 +313,11 @@ impl Index {
         found
     }
 
-    /// Whether packages of another channel are kept under `source`.
+    /// Whether packages of another channel are kept under `source`, or packages of none.
     pub(crate) fn is_source_of_other(&self, source: ShortChannelId, no: ChannelNo) -> bool {
+        let places = (source, CommitmentHeight(0))..=(source, CommitmentHeight(u64::MAX));
         self.sources.get(&source).is_some_and(|of| *of != no)
+            || self.orphans.range(places).next().is_some()
     }
 
     /// A link node with its version.

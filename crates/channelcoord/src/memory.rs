@@ -116,9 +116,10 @@ impl Backend for MemoryBackend {
         // A commit here is never in doubt; answer all the same.
         let content = self.content();
         if content.head.seq < batch.last() {
-            return Ok(Settled::NotStored);
+            return Ok(Settled::NotStored(content.head));
         }
-        Ok(Settled::Stored(batch.sets.iter().map(|_| Verdict::Applied).collect()))
+        let verdicts = batch.sets.iter().map(|_| Verdict::Applied).collect();
+        Ok(Settled::Stored(verdicts, content.head))
     }
 
     async fn read(&self, keys: &[RecordKey]) -> Result<Vec<Option<Record>>, BackendError> {

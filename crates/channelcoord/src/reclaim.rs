@@ -14,7 +14,7 @@ use crate::scan::scan_all;
 /// Most records that one step removes.
 const STEP: usize = 512;
 
-/// Kinds of which nothing stays, children of packages first.
+/// Kinds of which nothing stays; all of them are keyed by the channel's number.
 const GONE: [Kind; 5] =
     [Kind::RevokedState, Kind::RevokedCommitment, Kind::Diff, Kind::UpdateList, Kind::Mark];
 

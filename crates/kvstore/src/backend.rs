@@ -176,11 +176,11 @@ fn settle(txn: &ReadTransaction, batch: Batch<'_>) -> Result<Settled, BackendErr
         false => format::began_at(txn, channelcoord::Epoch(batch.epoch.0 + 1))?,
     };
     if reached < batch.last() {
-        return Ok(Settled::NotStored);
+        return Ok(Settled::NotStored(head));
     }
     let verdicts = kv::verdicts_of(&mut ReadTables::new(txn), batch, head.seq);
     let verdicts = verdicts.map_err(read_failed)?.ok_or(Fault::Overwritten)?;
-    Ok(Settled::Stored(verdicts))
+    Ok(Settled::Stored(verdicts, head))
 }
 
 fn scan(

@@ -37,8 +37,8 @@ impl LinkNode {
     }
 }
 
-/// A bitcoin network, as the magic of its P2P messages read as a big-endian number of what lnd
-/// writes. Numbers without a name are kept.
+/// A bitcoin network: the P2P magic as btcd's `BitcoinNet` number, for mainnet 0xd9b4bef9; on the
+/// wire its bytes are reversed. Numbers without a name are kept.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Network(pub u32);
 

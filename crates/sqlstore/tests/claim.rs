@@ -72,11 +72,11 @@ fn a_batch_is_settled_as_what_it_became() {
     let sets = [set(1, 0, 1), set(2, 5, 2), too_large, note("a")];
     let batch = Batch { epoch: store.head.epoch, before: store.head.seq, sets: &sets };
     let before = block_on(store.backend.settle(batch)).unwrap();
-    assert!(matches!(before, Settled::NotStored), "{before:?}");
+    assert!(matches!(before, Settled::NotStored(head) if head == store.head), "{before:?}");
 
     store.try_commit(&sets).unwrap();
     let check = |store: &Fixture| {
-        let Settled::Stored(verdicts) = block_on(store.backend.settle(batch)).unwrap() else {
+        let Settled::Stored(verdicts, _) = block_on(store.backend.settle(batch)).unwrap() else {
             panic!("not stored");
         };
         let [Verdict::Applied, Verdict::Conflict(_), Verdict::Refused { .. }, Verdict::Applied] =
@@ -92,7 +92,7 @@ fn a_batch_is_settled_as_what_it_became() {
     // A batch of the old claim that was not stored by then.
     let lost = Batch { before: Seq(4), sets: &sets[..1], ..batch };
     let lost = block_on(store.backend.settle(lost)).unwrap();
-    assert!(matches!(lost, Settled::NotStored), "{lost:?}");
+    assert!(matches!(lost, Settled::NotStored(_)), "{lost:?}");
 }
 
 #[test]
@@ -113,6 +113,6 @@ fn a_removed_link_node_settles_as_applied() {
     let batch = Batch { epoch: store.head.epoch, before: store.head.seq, sets: &removal };
     store.commit(&removal);
     let settled = block_on(store.backend.settle(batch)).unwrap();
-    let Settled::Stored(verdicts) = &settled else { panic!("{settled:?}") };
+    let Settled::Stored(verdicts, _) = &settled else { panic!("{settled:?}") };
     assert!(matches!(verdicts[..], [Verdict::Applied]), "{verdicts:?}");
 }

@@ -7,7 +7,7 @@ use chanstate::facet::{
     ClosedChannelStore, CommitmentStore, HistoricalStore, OpenChannelStore, RevocationLogStore,
     StatusStore,
 };
-use chanstate::key::Kind;
+use chanstate::key::{KeyPart, KeyRange, Kind};
 use chanstate::{
     Channel, ChannelId, ChannelStatus, CloseKind, CloseResume, CloseSummary, CommitmentHeight,
     Rejection,
@@ -222,6 +222,35 @@ pub(crate) async fn a_long_log_is_reclaimed_in_steps(place: &dyn Place) {
     assert!(removed.iter().sum::<usize>() > 2 * STATES && removed.len() > 4, "{removed:?}");
     assert!(removed.iter().all(|step| *step <= 513), "{removed:?}");
     assert!(host.historical_channel(point).await.is_ok());
+}
+
+/// Damage of one closed channel is told, and the others are reclaimed all the same.
+pub(crate) async fn damage_does_not_hold_up_the_reclaim_of_others(place: &dyn Place) {
+    let (host, faulty) = super::failures::faulty(place, 0).await;
+    let mut points = Vec::new();
+    for n in 1..=3 {
+        let mut exchange = host.exchange(n).await;
+        host.rounds(&mut exchange, 1).await;
+        points.push(exchange.point);
+    }
+    // Reclaiming writes no channel; everything else here does.
+    faulty.judge(|sets| {
+        sets.iter().all(|set| set.channels.is_empty()).then_some(crate::Fault::NotStored)
+    });
+    for (n, point) in (1..).zip(points) {
+        let summary = values::summary(n, point, peer(n));
+        host.close_channel(point, summary, ChannelStatus::empty()).await.unwrap();
+    }
+    let states = inspect::records(host.backend.as_ref(), Kind::RevokedState).await;
+    let key = states[0].key();
+    let [KeyPart::Int(first), _] = key.parts[..] else { panic!("{key}") };
+    faulty.damage(KeyRange::under(Kind::RevokedState, [first]));
+    faulty.next([]);
+    let failed = host.reclaim_closed().await.unwrap_err();
+    assert!(matches!(failed, chanstate::StoreError::Corrupt { .. }), "{failed:?}");
+    let left = inspect::records(host.backend.as_ref(), Kind::RevokedState).await;
+    assert_eq!(left, states[..1]);
+    host.reclaim_closed().await.unwrap();
 }
 
 /// A close whose reclaim was cut short is reclaimed when the store is opened again.

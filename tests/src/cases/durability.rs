@@ -1,6 +1,7 @@
 //! What survives, and who may write.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use channelcoord::{ClaimError, OpenError, Seq, Store, StoreOptions};
 use chanstate::facet::{CommitmentStore, LifecycleStore, OpenChannelStore, StatusStore};
@@ -103,6 +104,28 @@ pub(crate) async fn closing_commits_what_waits(place: &dyn Place) {
     second.await.unwrap();
     let host = host.reopen().await;
     assert_eq!(host.waiting_close_channels().await.unwrap().len(), 2);
+}
+
+/// Of calls that close the store at once, none returns before everything is committed.
+pub(crate) async fn every_close_waits_for_what_waits(place: &dyn Place) {
+    let (host, faulty) = faulty(place, 2).await;
+    faulty.hold();
+    let call = poll_once(host.mark_borked(outpoint(0)));
+    faulty.await_held();
+    let (early, closed) = std::thread::scope(|scope| {
+        let close = || scope.spawn(|| pollster::block_on(host.close()));
+        let closing = [close(), close()];
+        while pollster::block_on(host.channel(outpoint(1))).is_ok() {
+            std::thread::yield_now();
+        }
+        std::thread::sleep(Duration::from_millis(50));
+        let early = closing.iter().any(|close| close.is_finished());
+        faulty.go();
+        (early, closing.map(|close| close.join()))
+    });
+    assert!(!early, "a close returned while a commit was on its way");
+    closed.into_iter().for_each(|closed| closed.unwrap().unwrap());
+    call.await.unwrap();
 }
 
 /// A call that is dropped while its change is queued is stored whole, and the next call on the

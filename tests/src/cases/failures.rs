@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bitcoin::OutPoint;
-use channelcoord::{ChangeSet, PeerChannelStore, StoreOptions};
+use channelcoord::{ChangeSet, PeerChannelStore, Seq, StoreOptions};
 use chanstate::facet::{
     ChannelSetupStore, ClosedChannelStore, CommitmentStore, LifecycleStore, OpenChannelStore,
     StatusStore,
@@ -124,6 +124,20 @@ pub(crate) async fn an_unknown_outcome_is_found_out(place: &dyn Place) {
     faulty.next([]);
     let host = host.reopen().await;
     host.check(&exchange).await;
+}
+
+/// Finding out that a commit was not stored may raise the sequence number.
+pub(crate) async fn settling_may_raise_the_sequence_number(place: &dyn Place) {
+    let (host, faulty) = faulty(place, 0).await;
+    let mut exchange = host.exchange(1).await;
+    faulty.next([Some(Fault::UnknownRaised)]);
+    let before = host.seq();
+    let failed = host.append_remote(exchange.point, exchange.append()).await.unwrap_err();
+    assert!(matches!(failed, StoreError::Unavailable(_)), "{failed:?}");
+    assert_eq!(host.seq(), Seq(before.0 + 1));
+    assert_eq!(host.remote_tip(exchange.point).await.unwrap(), None);
+    host.rounds(&mut exchange, 2).await;
+    host.reopen().await.check(&exchange).await;
 }
 
 /// An outcome that cannot be found out is unconfirmed; the store is shut until it is reopened.

@@ -5,6 +5,7 @@ pub(crate) mod closed;
 pub(crate) mod commitment;
 pub(crate) mod concurrency;
 pub(crate) mod coordinator;
+pub(crate) mod damage;
 pub(crate) mod durability;
 pub(crate) mod failures;
 pub(crate) mod final_htlc;

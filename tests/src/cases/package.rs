@@ -1,6 +1,7 @@
 //! Forwarding packages.
 
 use bitcoin::OutPoint;
+use channelcoord::{ChangeSet, Record};
 use chanstate::facet::{ClosedChannelStore, CommitmentStore, ForwardingPackageStore, StatusStore};
 use chanstate::key::Kind;
 use chanstate::{
@@ -180,7 +181,9 @@ pub(crate) async fn a_signature_brings_acks_in_packages_of_any_channel(place: &d
     append.ack_settle_fails = vec![end(&other, 0), end(&own, 1)];
     host.append_remote(own.point, append.clone()).await.unwrap();
     // Sending it again changes nothing.
-    host.still(host.append_remote(own.point, append.clone())).await.unwrap();
+    let before = inspect::contents(host.backend.as_ref()).await;
+    host.append_remote(own.point, append.clone()).await.unwrap();
+    assert_eq!(inspect::contents(host.backend.as_ref()).await, before);
     own.stored_append(&append);
     let host = host.reopen().await;
     let acked = |filter: &Filter| (filter.contains(0), filter.contains(1));
@@ -189,6 +192,26 @@ pub(crate) async fn a_signature_brings_acks_in_packages_of_any_channel(place: &d
     assert_eq!(acked(&at(&host, other.point, 2).await.settle_fail_filter), (true, false));
     assert_eq!(acked(&at(&host, other.point, 1).await.ack_filter), (false, false));
     assert_eq!(host.remote_tip(own.point).await.unwrap(), own.pending);
+}
+
+/// Acknowledgements that come when the same signature is sent again are stored.
+pub(crate) async fn a_signature_sent_again_brings_its_acks(place: &dyn Place) {
+    let host = Host::new(place).await;
+    let own = packed(&host, 1, 2).await;
+    let other = packed(&host, 2, 2).await;
+    let mut append = own.append();
+    host.append_remote(own.point, append.clone()).await.unwrap();
+    host.still(host.append_remote(own.point, append.clone())).await.unwrap();
+    append.ack_adds = vec![add(2)];
+    let refused = host.refused(host.append_remote(own.point, append.clone())).await;
+    assert!(matches!(refused, Rejection::AckOutOfRange { index: 2, .. }), "{refused:?}");
+    append.ack_adds = vec![add(1)];
+    append.ack_settle_fails = vec![end(&other, 0)];
+    host.append_remote(own.point, append).await.unwrap();
+    let host = host.reopen().await;
+    let acked = |filter: &Filter| (filter.contains(0), filter.contains(1));
+    assert_eq!(acked(&at(&host, own.point, 1).await.ack_filter), (false, true));
+    assert_eq!(acked(&at(&host, other.point, 2).await.settle_fail_filter), (true, false));
 }
 
 /// A refused signature brings no acknowledgements.
@@ -282,6 +305,19 @@ pub(crate) async fn channels_do_not_share_a_package_source(place: &dyn Place) {
     host.reclaim_closed().await.unwrap();
     host.take_revocation(&mut twin).await;
     host.reopen().await.check(&twin).await;
+}
+
+/// A package under a short channel id under which packages of no channel are kept is refused.
+pub(crate) async fn packages_of_no_channel_keep_their_source(place: &dyn Place) {
+    let host = Host::new(place).await;
+    let mut exchange = host.exchange(1).await;
+    host.sign(&mut exchange).await;
+    let left = ForwardingPackage::new(exchange.scid, 9.into(), vec![], vec![]);
+    let left = chanstate::transition::import_package(None, &left, true).unwrap();
+    let puts = left.into_iter().map(Record::Channel).collect();
+    let host = host.rewritten(ChangeSet { puts, ..ChangeSet::default() }).await;
+    let refused = host.refused(host.advance_tail(exchange.point, exchange.advance())).await;
+    assert_eq!(refused, Rejection::PackageSource { found: exchange.scid });
 }
 
 /// Acknowledgements in one package share a commit; its removal does not, and keeps its order.

@@ -27,11 +27,10 @@ pub enum RestoredShell {
 
 /// Opens, restores and gives up channels together with their peers' link nodes.
 ///
-/// A peer has a link node while it has a channel that is not closed. Without one it loses it when
-/// a closed channel of it is fully resolved, or when link nodes are pruned. Opening a channel and pruning its peer exclude each other: opening
-/// raises the version of the peer's link node, and pruning checks it.
-///
-/// `now` is the Unix time in seconds to note as last seen on a link node that is created.
+/// A peer has a link node while it has a channel that is not closed. Without one it loses it when a
+/// closed channel of it is fully resolved, or when link nodes are pruned. Opening a channel and
+/// pruning its peer exclude each other: opening raises the version of the peer's link node, and
+/// pruning checks it.
 ///
 /// # Differences from lnd
 /// * New link nodes carry the network they are given, not always mainnet.
@@ -76,6 +75,8 @@ pub trait PeerChannelStore: Send + Sync {
     async fn prune_link_nodes(&self) -> Result<Vec<PublicKey>>;
 
     /// Creates the missing link nodes of peers with a channel that is not closed. Returns them.
+    ///
+    /// `now` is the Unix time in seconds to note on them as last seen.
     async fn repair_link_nodes(&self, network: Network, now: u64) -> Result<Vec<PublicKey>>;
 }
 
@@ -209,8 +210,7 @@ impl PeerChannelStore for Store {
                 let stored = stored.filter(|_| channels == 0);
                 Ok(stored.map(|(stored, version)| LinkNodeChange::remove(&stored, version)))
             });
-            removed.await.map_err(of_link_nodes)?;
-            if self.inner.directory.read().link_node(&node).is_none() {
+            if removed.await.map_err(of_link_nodes)? {
                 pruned.push(node);
             }
         }
@@ -224,16 +224,19 @@ impl PeerChannelStore for Store {
             let peers = index.peers_with_channels().into_iter();
             peers.filter(|peer| index.link_node(peer).is_none()).collect()
         };
-        for peer in &missing {
-            let created = self.change_node(peer, |stored, channels| {
+        let mut repaired = Vec::new();
+        for peer in missing {
+            let created = self.change_node(&peer, |stored, channels| {
                 let wanted = stored.is_none() && channels > 0;
                 let node =
-                    LinkNode { node_id: *peer, network, last_seen: now, addresses: Vec::new() };
+                    LinkNode { node_id: peer, network, last_seen: now, addresses: Vec::new() };
                 Ok(wanted.then(|| LinkNodeChange::put(&node, None, Version::ABSENT)))
             });
-            created.await.map_err(of_link_nodes)?;
+            if created.await.map_err(of_link_nodes)? {
+                repaired.push(peer);
+            }
         }
-        Ok(missing)
+        Ok(repaired)
     }
 }
 

@@ -19,6 +19,7 @@ impl LinkNodeStore for Store {
             None => Ok(Some(LinkNodeChange::put(&node, None, Version::ABSENT))),
         })
         .await
+        .map(drop)
     }
 
     async fn link_node(&self, node: &PublicKey) -> Result<Option<LinkNode>, Error> {
@@ -59,6 +60,7 @@ impl LinkNodeStore for Store {
             Some((stored, version)) => Ok(Some(LinkNodeChange::remove(&stored, version))),
         })
         .await
+        .map(drop)
     }
 }
 
@@ -76,16 +78,18 @@ impl Store {
             Ok(changed.then(|| LinkNodeChange::put(&edited, Some(&stored), version)))
         })
         .await
+        .map(drop)
     }
 
-    /// Changes one link node. `decide` gets the node and the number of open channels with it.
+    /// Changes one link node. `decide` gets the node and the number of open channels with it. Tells
+    /// whether there was a change.
     pub(super) async fn change_node(
         &self,
         node: &PublicKey,
         decide: impl Fn(Option<(LinkNode, Version)>, usize) -> Result<Option<LinkNodeChange>, Rejection>
         + Send
         + Sync,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         for _ in 0..ATTEMPTS {
             self.alive()?;
             let guards = self.inner.locks.lock([Lockable::Peer(*node)]).await;
@@ -93,10 +97,10 @@ impl Store {
                 let index = self.inner.directory.read();
                 (index.link_node(node), index.open_with(node))
             };
-            let Some(change) = decide(stored, channels)? else { return Ok(()) };
+            let Some(change) = decide(stored, channels)? else { return Ok(false) };
             let set = ChangeSet { link_nodes: vec![change], ..ChangeSet::default() };
             match self.commit(set, guards).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(true),
                 Err(Failure::Conflict) => {}
                 Err(failure) => return Err(store_error(failure)),
             }

@@ -128,7 +128,7 @@ fn assemble(
     let list = |wanted: PackageList| -> std::result::Result<(Vec<LogUpdate>, Filter), StateFault> {
         let updates: Vec<_> = updates.iter().filter(|update| update.list == wanted).collect();
         let mut filter = Filter::empty(updates.len().min(0xffff) as u16);
-        for (position, update) in (0u16..).zip(&updates) {
+        for (position, update) in (0..=u16::MAX).zip(&updates) {
             if update.acked {
                 filter = filter.with(position).unwrap_or(filter);
             }

@@ -61,7 +61,8 @@ pub trait CommitmentStore: Send + Sync {
     /// Stores the peer's next commitment; call before sending `commitment_signed`.
     ///
     /// The acknowledgements given along are stored with it, also those in other channels'
-    /// packages. One whose package is gone is passed over.
+    /// packages, and also if an equal commitment is pending already. One whose package is gone is
+    /// passed over.
     ///
     /// # Errors
     /// As [`append_remote`](crate::transition::append_remote).
@@ -73,7 +74,7 @@ pub trait CommitmentStore: Send + Sync {
     ///
     /// # Errors
     /// As [`advance_tail`](crate::transition::advance_tail); `Rejected(PackageSource)` also if
-    /// another channel has packages under the short channel id.
+    /// packages of another channel, or of none, are kept under the short channel id.
     async fn advance_tail(&self, point: OutPoint, advance: AdvanceTail) -> Result<()>;
 
     /// Sets the peer's next commitment point, which `channel_ready` brings.

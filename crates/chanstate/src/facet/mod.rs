@@ -10,10 +10,11 @@
 //! * A channel that no call created is refused with `Rejected(UnknownChannel)`.
 //! * Changes of a closed channel are refused with `Rejected(AlreadyClosed)`, and so are reads of
 //!   what only an open channel has.
-//! * A call that asks for what a channel or link node has already returns `Ok` and writes nothing.
-//!   Of the commitment protocol this holds for the pending commitment and the next point; a
-//!   commitment that is in force already has the wrong height. Acknowledgements, and records that
-//!   have neither channel nor link node, are written blindly, which changes nothing either.
+//! * A call that asks for what a channel has already returns `Ok` and writes nothing. Of the
+//!   commitment protocol this holds for the pending commitment and the next point; a commitment
+//!   that is in force already has the wrong height. Acknowledgements, and records without a
+//!   channel, are written blindly, which changes nothing either.
+//! * Damage of the store is `Corrupt`, never a rejection.
 
 mod close_tx;
 mod closed;

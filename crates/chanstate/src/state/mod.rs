@@ -69,8 +69,8 @@ pub enum StateFault {
     /// An HTLC's record does not give a message back.
     #[error("HTLC record {0} does not give a message")]
     Message(RecordKey),
-    /// A commitment is pending that follows none.
-    #[error("pending commitment without one in force")]
+    /// The pending commitment does not follow the one in force. Another store may have held it so.
+    #[error("pending commitment does not follow the one in force")]
     Pending,
     /// The secrets cannot be a store.
     #[error("revealed secrets do not fit together")]

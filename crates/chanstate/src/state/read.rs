@@ -56,13 +56,18 @@ impl ChannelState {
     /// The peer's next commitment, signed and not yet in force.
     ///
     /// # Errors
-    /// `Missing` if a part of it is not there, `Pending` if it follows no commitment.
+    /// `Missing` if a part of it is not there, `Pending` if it does not follow the one in force.
     pub fn pending(&self) -> Result<Option<(&CommitmentRecord, &DiffRecord)>, StateFault> {
         if !self.row.has_pending {
             return Ok(None);
         }
-        let next = self.row.remote_height.and_then(CommitmentHeight::next);
-        let commitment = self.commitment_at(Side::Remote, next.ok_or(StateFault::Pending)?)?;
+        let current = self.row.remote_height;
+        let due = current.and_then(CommitmentHeight::next).ok_or(StateFault::Pending)?;
+        let commitment = self.commitment_at(Side::Remote, due).map_err(|missing| {
+            let mut remote = self.commitments.keys().filter(|(side, _)| *side == Side::Remote);
+            let elsewhere = remote.any(|(_, height)| Some(*height) != current);
+            if elsewhere { StateFault::Pending } else { missing }
+        })?;
         let missing = || StateFault::Missing(RecordKey::single(Kind::Diff, self.row.no));
         Ok(Some((commitment, self.diff.as_ref().ok_or_else(missing)?)))
     }

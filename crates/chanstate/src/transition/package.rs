@@ -167,7 +167,7 @@ fn put(
     ];
     for (list, updates, filter) in lists {
         covers(filter, updates.len())?;
-        for (index, update) in (0u16..).zip(updates) {
+        for (index, update) in (0..=u16::MAX).zip(updates) {
             if (update.message.kind() == MessageKind::UpdateAddHtlc) != (list == PackageList::Adds)
             {
                 return Err(Rejection::Message { ty: update.message.ty() });

@@ -14,7 +14,7 @@ fn a_stored_batch_is_settled_with_its_verdicts() {
     let verdicts = store.commit(sent.sets.clone());
     assert!(matches!(verdicts[1], Verdict::Conflict(_)));
     match sent.settle(&store).unwrap() {
-        Settled::Stored(found) => assert!(matches!(
+        Settled::Stored(found, head) if head == store.head => assert!(matches!(
             found[..],
             [
                 Verdict::Applied,
@@ -32,7 +32,7 @@ fn a_batch_that_was_never_committed_is_not_stored() {
     let mut store = Fixture::new();
     store.commit(vec![touch(1, 0)]);
     let sent = Sent::new(&store, vec![touch(1, 1)]);
-    assert!(matches!(sent.settle(&store), Ok(Settled::NotStored)));
+    assert!(matches!(sent.settle(&store), Ok(Settled::NotStored(head)) if head == store.head));
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn a_stored_batch_is_settled_after_the_next_claim() {
     store.commit(sent.sets.clone());
     run(store.store.claim(None)).unwrap();
     match sent.settle(&store).unwrap() {
-        Settled::Stored(found) => {
+        Settled::Stored(found, _) => {
             assert!(matches!(found[..], [Verdict::Applied, Verdict::Conflict(_)]));
         }
         other => panic!("{other:?}"),
@@ -55,7 +55,7 @@ fn the_next_epochs_commits_do_not_pass_for_a_lost_batch() {
     let sent = Sent::new(&store, vec![touch(1, 0)]);
     store.head = run(store.store.claim(None)).unwrap();
     store.commit(vec![touch(1, 0)]);
-    assert!(matches!(sent.settle(&store), Ok(Settled::NotStored)));
+    assert!(matches!(sent.settle(&store), Ok(Settled::NotStored(head)) if head == store.head));
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn a_removed_link_node_tells_that_its_removal_was_applied() {
     store.commit(vec![change(LinkNodeChange::put(&node(), None, Version::ABSENT))]);
     let sent = Sent::new(&store, vec![change(LinkNodeChange::remove(&node(), Version(1)))]);
     store.commit(sent.sets.clone());
-    assert!(matches!(sent.settle(&store), Ok(Settled::Stored(v)) if v.iter().all(is_applied)));
+    assert!(matches!(sent.settle(&store), Ok(Settled::Stored(v, _)) if v.iter().all(is_applied)));
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Finding out what became of a batch.
 
-use channelcoord::{BackendError, Batch, ChangeSet, Epoch, Op, Settled, Subject, Verdict};
+use channelcoord::{
+    BackendError, Batch, ChangeSet, Epoch, Head, Op, Seq, Settled, Subject, Verdict,
+};
 use rusqlite::Connection;
 
 use super::commit::misfit;
@@ -15,26 +17,27 @@ pub(crate) fn settle(
     let transaction = connection
         .transaction()
         .map_err(|error| BackendError::Unavailable(Engine::cause("settling")(error)))?;
-    if reached(&transaction, batch.epoch)? < batch.last().0 {
-        return Ok(Settled::NotStored);
-    }
     let mut session = Session::new(&transaction);
+    let store = session.store()?;
+    let head = Head { epoch: Epoch(store.epoch), seq: Seq(store.seq) };
+    if reached(&mut session, head, batch.epoch)? < batch.last() {
+        return Ok(Settled::NotStored(head));
+    }
     let versions = batch.before.0 + 1..;
     let verdicts = batch.sets.iter().zip(versions);
     let verdicts = verdicts.map(|(set, version)| verdict(&mut session, set, version));
-    verdicts.collect::<Result<_, _>>().map(Settled::Stored)
+    let verdicts = verdicts.collect::<Result<_, _>>()?;
+    Ok(Settled::Stored(verdicts, head))
 }
 
 /// The last sequence number that `epoch` committed: where its successor began, or where the store
 /// stands. 0 for an epoch that the store never had.
-fn reached(connection: &Connection, epoch: Epoch) -> Result<u64, BackendError> {
-    let mut session = Session::new(connection);
-    let store = session.store()?;
-    match store.epoch.cmp(&epoch.0) {
-        std::cmp::Ordering::Less => Ok(0),
-        std::cmp::Ordering::Equal => Ok(store.seq),
+fn reached(session: &mut Session<'_>, head: Head, epoch: Epoch) -> Result<Seq, BackendError> {
+    match head.epoch.cmp(&epoch) {
+        std::cmp::Ordering::Less => Ok(Seq(0)),
+        std::cmp::Ordering::Equal => Ok(head.seq),
         // Epochs are counted without gaps.
-        std::cmp::Ordering::Greater => Ok(session.began_at(epoch.0 + 1)?),
+        std::cmp::Ordering::Greater => Ok(Seq(session.began_at(epoch.0 + 1)?)),
     }
 }
 

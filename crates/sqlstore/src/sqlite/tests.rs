@@ -90,7 +90,7 @@ fn a_commit_of_unknown_outcome_shuts_the_store() {
     // Reopening finds out.
     let backend = SqliteBackend::open_existing(directory.path().join("store.sqlite")).unwrap();
     let settled = block_on(backend.settle(batch)).unwrap();
-    assert!(matches!(settled, channelcoord::Settled::NotStored), "{settled:?}");
+    assert!(matches!(settled, channelcoord::Settled::NotStored(_)), "{settled:?}");
     let head = block_on(backend.claim(None)).unwrap();
     assert_eq!(head, Head { epoch: Epoch(2), seq: Seq(0) });
 }

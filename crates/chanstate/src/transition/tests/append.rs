@@ -205,3 +205,14 @@ fn a_pending_commitment_without_its_htlcs_is_damage() {
     let refused = crate::transition::append_remote(&state, &request);
     assert_eq!(refused, Err(Refusal::Damaged(StateFault::Missing(key))));
 }
+
+#[test]
+fn a_pending_commitment_of_another_height_is_damage() {
+    for height in [None, Some(1.into()), Some(7.into())] {
+        let state = signed(vec![]);
+        let mut row = state.row().clone();
+        row.remote_height = height;
+        let state = after(&state, &crate::change::ChannelChange::new(row));
+        assert_eq!(state.pending(), Err(StateFault::Pending));
+    }
+}
