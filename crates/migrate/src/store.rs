@@ -1,15 +1,19 @@
-//! Jobs between two stores of ours: copy, compare, check, count.
+//! Jobs on stores of ours: copy, compare, check, count.
+
+mod check;
+mod fields;
 
 use std::iter::Peekable;
 
 use channelcoord::{Backend, BackendError, ChangeSet, Record};
-use chanstate::key::{KeyRange, Kind, RecordKey};
-use chanstate::{ChannelChange, ChannelNo, ChannelState, Record as ChannelRecordKind, Version};
+use chanstate::key::{KeyRange, Kind};
+use chanstate::{ChannelChange, Record as ChannelRecordKind, Version};
 use linknode::LinkNodeChange;
 use thiserror::Error;
 
+pub use self::check::{check, unseen};
+use self::fields::first_difference;
 use crate::counts::Counts;
-use crate::finding::{Finding, Severity};
 use crate::progress::Progress;
 use crate::records::Records;
 use crate::writer::{WriteError, Writer};
@@ -129,18 +133,6 @@ fn unversioned(mut record: Record) -> Record {
     record
 }
 
-/// Names the first field that differs, as far as fields are shown: secrets are not.
-fn first_difference(source: &Record, target: &Record) -> String {
-    let (source, target) = (format!("{source:#?}"), format!("{target:#?}"));
-    let differs = source.lines().zip(target.lines()).find(|(a, b)| a != b);
-    differs.map_or_else(
-        || "differs in a field that is not shown".into(),
-        |(source, target)| {
-            format!("{} in the source, {} in the target", source.trim(), target.trim())
-        },
-    )
-}
-
 /// Counts records by kind, as `inspect` shows them.
 ///
 /// # Errors
@@ -178,83 +170,4 @@ pub fn count(backend: &dyn Backend) -> Result<Counts, StoreJobError> {
     tally(Kind::OpeningState, &mut counts.opening_states)?;
     tally(Kind::ForwardingPolicy, &mut counts.forwarding_policies)?;
     Ok(counts)
-}
-
-/// Reads every record and reports those that are damaged or contradict each other.
-///
-/// # Errors
-/// `Read` if the store cannot be read; damaged records are reported.
-pub fn check(
-    backend: &dyn Backend,
-    progress: &Progress,
-    report: &mut dyn FnMut(Finding),
-) -> Result<(), StoreJobError> {
-    let mut channels = Vec::new();
-    for kind in Kind::ALL {
-        for record in Records::new(backend, KeyRange::all(kind)) {
-            progress.add(1);
-            match record {
-                Ok(Record::Channel(ChannelRecordKind::Channel(row))) => channels.push(row.no),
-                Ok(_) => {}
-                Err(error @ BackendError::Corrupt { .. }) => {
-                    // The rest of the kind lies behind the damaged record.
-                    report(damage(format!("{kind:?}"), &error));
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-    for no in channels {
-        check_channel(backend, no, report)?;
-    }
-    Ok(())
-}
-
-fn check_channel(
-    backend: &dyn Backend,
-    no: ChannelNo,
-    report: &mut dyn FnMut(Finding),
-) -> Result<(), StoreJobError> {
-    let row = pollster::block_on(backend.read(&[RecordKey::single(Kind::Channel, no)]));
-    let row = match row {
-        Ok(row) => row,
-        // Reported with its kind already.
-        Err(BackendError::Corrupt { .. }) => return Ok(()),
-        Err(error) => return Err(error.into()),
-    };
-    let Some(Record::Channel(ChannelRecordKind::Channel(row))) = row.into_iter().flatten().next()
-    else {
-        return Ok(());
-    };
-    let place = format!("channel {}", row.funding_outpoint);
-    let mut state = ChannelState::new(row);
-    for kind in ChannelState::KINDS {
-        for record in Records::new(backend, KeyRange::under(kind, [no.0])) {
-            match record {
-                Ok(Record::Channel(record)) => state.put(&record),
-                Ok(_) | Err(BackendError::Corrupt { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-    let lists = [
-        chanstate::record::ListKind::UnsignedAcked,
-        chanstate::record::ListKind::RemoteUnsignedLocal,
-    ];
-    let assembled =
-        state.channel().map(drop).and_then(|()| state.pending_commitment().map(drop)).and_then(
-            |()| {
-                lists.iter().try_for_each(|list| {
-                    state.updates(state.list(*list).unwrap_or_default(), list.direction()).map(drop)
-                })
-            },
-        );
-    if let Err(fault) = assembled {
-        report(damage(place, &fault));
-    }
-    Ok(())
-}
-
-fn damage(place: String, error: &dyn std::error::Error) -> Finding {
-    Finding { severity: Severity::Damage, place, what: crate::finding::chain(error) }
 }

@@ -17,5 +17,7 @@ mod mutation;
 mod packages;
 #[path = "lnd_check/patched.rs"]
 mod patched;
+#[path = "lnd_check/planted.rs"]
+mod planted;
 #[path = "lnd_check/support.rs"]
 mod support;

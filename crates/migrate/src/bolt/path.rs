@@ -45,15 +45,19 @@ impl BucketPath {
     }
 }
 
-/// Shows a bucket path for people: names joined by slashes, as text where printable, else in hex.
+/// Shows a bucket path for people: names joined by slashes, as text where printable,
+/// with the rest escaped where they mostly are, else in hex.
 ///
 /// Long names are cut; the root bucket shows as `/`.
 pub fn display_path(path: &[Vec<u8>]) -> impl fmt::Display + '_ {
     ShowPath(path)
 }
 
-/// Bytes of a name shown at most; enough for the longest one lnd uses, the 36 bytes of an outpoint.
-const SHOWN: usize = 64;
+/// Bytes of a name shown at most; more than the longest one lnd uses.
+const SHOWN: usize = 80;
+
+/// Longest names that are numbers: some of them happen to look like text.
+const NUMBER: usize = 8;
 
 struct ShowPath<'a>(&'a [Vec<u8>]);
 
@@ -74,8 +78,13 @@ impl fmt::Display for ShowPath<'_> {
 
 fn show_name(name: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let shown = name.get(..SHOWN).unwrap_or(name);
+    let graphic = shown.iter().filter(|byte| byte.is_ascii_graphic()).count();
     match std::str::from_utf8(shown) {
-        Ok(text) if text.bytes().all(|byte| byte.is_ascii_graphic()) => f.write_str(text)?,
+        Ok(text) if graphic == shown.len() => f.write_str(text)?,
+        // Text with a number behind it, or with spaces.
+        _ if shown.len() > NUMBER && graphic * 8 >= shown.len() * 7 => {
+            write!(f, "{}", shown.escape_ascii())?;
+        }
         _ => shown.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?,
     }
     if shown.len() < name.len() {
@@ -93,6 +102,15 @@ mod tests {
         let path = [b"open-chan-bucket".to_vec(), vec![0x02, 0xff], b"a b".to_vec()];
         assert_eq!(display_path(&path).to_string(), "open-chan-bucket/02ff/612062");
         assert_eq!(display_path(&[]).to_string(), "/");
+    }
+
+    #[test]
+    fn escapes_what_is_no_text_in_text() {
+        let shown = |name: &[u8]| display_path(&[name.to_vec()]).to_string();
+        assert_eq!(shown(b"chan-commitment-key\x00"), "chan-commitment-key\\x00");
+        assert_eq!(shown(b"somebody else's"), "somebody else\\'s");
+        assert_eq!(shown(b"\x00\x00\x00\x00abcd"), "0000000061626364");
+        assert_eq!(shown(&[b'a'; 8]), "aaaaaaaa");
     }
 
     #[test]

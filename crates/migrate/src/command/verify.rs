@@ -94,10 +94,15 @@ pub(super) fn compare(
     let compared = match source {
         Opened::Lnd(lnd) => {
             let progress = watch.phase("verifying", Some(lnd.survey().keys));
-            diff::compare(lnd, refused, target, &progress, |difference| {
+            let compared = diff::compare(lnd, refused, target, &progress, |difference| {
                 report.take(difference.to_string());
             })
-            .map_err(|error| diff_failure(from, to, &error))?
+            .map_err(|error| diff_failure(from, to, &error))?;
+            // What has no place in an lnd database does not show there either.
+            let progress = watch.phase("verifying", None);
+            store::unseen(target, &progress, &mut |finding| report.take(finding.to_string()))
+                .map_err(|error| job_failure(to, &error))?;
+            compared
         }
         Opened::Store(source) => {
             let progress = watch.phase("verifying", None);

@@ -152,6 +152,19 @@ impl ChannelParts {
         Err(ChannelFault { key: key::INFO.to_vec(), fault: PartFault::Identity(differs) })
     }
 
+    /// The parts that lnd keeps of a closed channel.
+    #[must_use]
+    pub fn archived(self) -> ChannelParts {
+        ChannelParts {
+            pending: None,
+            unsigned_acked: None,
+            remote_unsigned_local: None,
+            last_was_revoke: None,
+            marks: Vec::new(),
+            ..self
+        }
+    }
+
     /// Takes the parts apart into a new channel's row and the records that belong to it.
     pub fn into_import(self, no: ChannelNo, closed: bool) -> (ChannelRecord, Imported) {
         let (row, terms) = self.info.into_parts(

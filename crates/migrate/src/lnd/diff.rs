@@ -1,22 +1,19 @@
 //! Compares a source with a view of a store, entry by entry, both ways and in flat memory.
 
+use std::collections::HashSet;
 use std::iter::Peekable;
 
-use bytes::Bytes;
 use channelcoord::Backend;
 use thiserror::Error;
 
-use super::codec::chan_info::ChanInfo;
-use super::codec::keys::{bucket as top, channel as key, package as package_key};
-use super::codec::revocation::RevocationKeys;
-use super::codec::{
-    close, commitment, keys, link_node, package, residue, revocation_log, small, update,
-};
+use super::codec::keys::bucket as top;
+use super::codec::residue;
 use super::path::Path;
+use super::place::{Place, field_at};
 use super::residue::Residue;
 use super::source::{Content, LndEntry, LndSource, Refused, Walk};
 use super::view::{self, ViewError};
-use crate::bolt::{ReadError, display_path};
+use crate::bolt::{Entry, ReadError, display_path};
 use crate::progress::Progress;
 use crate::writer::{WriteError, Writer};
 
@@ -115,10 +112,11 @@ pub fn store_residue(
     writer: &mut Writer<'_>,
     progress: &Progress,
 ) -> Result<u64, DiffError> {
+    let open = open_copies(source, refused)?;
     let mut stored = 0;
     let mut differ = Differ::new(source.walk(refused), progress);
     let mut keep = |difference: Difference| {
-        let residue = residue_of(&difference);
+        let residue = residue_of(&difference, &open);
         let residue = residue.ok_or_else(|| DiffError::Lost(Box::new(difference.clone())))?;
         writer.put(residue.to_record(&difference.path))?;
         stored += 1;
@@ -180,218 +178,51 @@ impl<'a> Differ<'a> {
 }
 
 /// What makes the view equal to the source at one place; `None` if that would hide a loss.
-fn residue_of(difference: &Difference) -> Option<Residue> {
-    let place = Place::of(&difference.path);
+/// `open` are the channels that were taken over from their bucket among the open ones.
+fn residue_of(difference: &Difference, open: &OpenCopies) -> Option<Residue> {
+    let path = &difference.path;
+    let place = Place::of(path);
+    let has_open_copy = place.outpoint(path).is_some_and(|outpoint| open.contains(outpoint));
     match (&difference.source, &difference.view) {
-        (Some(Content::Bucket(sequence)), _) => Some(Residue::Bucket(*sequence)),
-        (None, Some(Content::Bucket(_))) => Some(Residue::Absent),
-        (None, Some(Content::Value(_))) => place.is_derived().then_some(Residue::Absent),
+        (Some(Content::Bucket(sequence)), None | Some(Content::Bucket(_))) => {
+            Some(Residue::Bucket(*sequence))
+        }
+        (None, Some(Content::Bucket(_))) => Some(Residue::absent(None)),
+        (None, Some(Content::Value(canonical))) => {
+            place.may_be_absent(has_open_copy).then(|| Residue::absent(Some(canonical)))
+        }
         (Some(Content::Value(value)), None) => {
-            let kept = place.is_derived() || place == Place::Unknown;
-            kept.then(|| Residue::Value(value.clone()))
+            place.may_be_extra(has_open_copy).then(|| Residue::value(value.clone(), None))
         }
         (Some(Content::Value(value)), Some(Content::Value(canonical))) => {
-            if place.encode_again(&difference.path, value).as_deref() == Some(canonical) {
+            if place.encode_again(path, value).as_deref() == Some(canonical) {
                 return residue::between(canonical, value).map(Residue::Patch);
             }
-            place.may_differ().then(|| Residue::Value(value.clone()))
+            let kept = place.may_differ(has_open_copy, value, canonical);
+            kept.then(|| Residue::value(value.clone(), Some(canonical)))
         }
-        (Some(Content::Value(_)), Some(Content::Bucket(_))) | (None, None) => None,
-    }
-}
-
-/// What kind of value a path leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    /// An index, or a copy: it follows from other records.
-    Index,
-    Historical(Option<ChannelValue>),
-    Channel(ChannelValue),
-    Log {
-        deprecated: bool,
-    },
-    PackageUpdate,
-    PackageFilter,
-    Summary,
-    LinkNode,
-    FinalHtlc,
-    OpeningState,
-    ForwardingPolicy,
-    /// Nothing that has a record.
-    Unknown,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ChannelValue {
-    Info,
-    Commitment,
-    Diff,
-    Revocation,
-    Updates,
-    Script,
-    Thaw,
-    Flag,
-    Point,
-    Transaction,
-    Shutdown,
-}
-
-impl Place {
-    fn of(path: &[Vec<u8>]) -> Place {
-        let path: Vec<&[u8]> = path.iter().map(Vec::as_slice).collect();
-        match path.as_slice() {
-            [first, _] if [top::CHANNEL_IDS, top::OUTPOINTS].contains(first) => Place::Index,
-            [top::HISTORICAL_CHANNELS, _, name] => Place::Historical(ChannelValue::of(name)),
-            [top::OPEN_CHANNELS, _, _, _, name] => {
-                ChannelValue::of(name).map_or(Place::Unknown, Place::Channel)
-            }
-            [top::OPEN_CHANNELS, _, _, _, key::REVOCATION_LOG, _] => {
-                Place::Log { deprecated: false }
-            }
-            [top::OPEN_CHANNELS, _, _, _, key::DEPRECATED_LOG, _] => {
-                Place::Log { deprecated: true }
-            }
-            [top::PACKAGES, _, _, package_key::ADDS | package_key::SETTLE_FAILS, _] => {
-                Place::PackageUpdate
-            }
-            [
-                top::PACKAGES,
-                _,
-                _,
-                package_key::ACK_FILTER
-                | package_key::SETTLE_FAIL_FILTER
-                | package_key::FORWARD_FILTER,
-            ] => Place::PackageFilter,
-            [top::CLOSED_CHANNELS, _] => Place::Summary,
-            [top::LINK_NODES, _] => Place::LinkNode,
-            [top::FINAL_HTLCS, _, _] => Place::FinalHtlc,
-            [top::OPENING_STATES, _] => Place::OpeningState,
-            [top::FORWARDING_POLICIES, _] => Place::ForwardingPolicy,
-            _ => Place::Unknown,
-        }
-    }
-
-    /// Whether the value follows from other records, so that its presence is no content.
-    fn is_derived(self) -> bool {
-        matches!(self, Place::Index | Place::Historical(_))
-    }
-
-    /// Whether a value of other content may be kept whole beside the record.
-    fn may_differ(self) -> bool {
-        // A filter of the wrong size has no other form; its bits were taken over.
-        self.is_derived() || self == Place::PackageFilter
-    }
-
-    /// The value decoded and encoded canonically; `None` if it does not decode.
-    fn encode_again(self, path: &Path, value: &Bytes) -> Option<Bytes> {
-        let value = value.clone();
-        let name = path.last()?;
-        let encoded = match self {
-            Place::Channel(kind) | Place::Historical(Some(kind)) => kind.encode_again(value)?,
-            Place::Log { deprecated: false } => {
-                let state = revocation_log::decode(keys::decode_height(name).ok()?, value).ok()?;
-                revocation_log::encode(&state).ok()?
-            }
-            Place::Log { deprecated: true } => {
-                let revoked = revocation_log::decode_deprecated(value).ok()?;
-                revocation_log::encode_deprecated(&revoked).ok()?
-            }
-            Place::PackageUpdate => update::encode(&update::decode(value).ok()?).ok()?,
-            Place::PackageFilter => package::encode_filter(&package::decode_filter(value).ok()?),
-            Place::Summary => close::encode(&close::decode(value).ok()?).ok()?,
-            Place::LinkNode => {
-                let stored = link_node::decode(keys::decode_node_id(name).ok()?, value).ok()?;
-                link_node::encode(&stored.node).ok()?
-            }
-            Place::FinalHtlc => small::encode_final_htlc(small::decode_final_htlc(value).ok()?),
-            Place::ForwardingPolicy => {
-                small::encode_forwarding_policy(&small::decode_forwarding_policy(value).ok()?)
-            }
-            Place::Index if value.is_empty() => Vec::new(),
-            Place::Index => {
-                small::encode_outpoint_status(small::decode_outpoint_status(value).ok()?)
-            }
-            Place::OpeningState | Place::Historical(None) | Place::Unknown => return None,
-        };
-        Some(encoded.into())
-    }
-}
-
-impl ChannelValue {
-    fn of(name: &[u8]) -> Option<ChannelValue> {
-        Some(match name {
-            key::INFO => ChannelValue::Info,
-            key::LOCAL_COMMITMENT | key::REMOTE_COMMITMENT => ChannelValue::Commitment,
-            key::COMMIT_DIFF => ChannelValue::Diff,
-            key::REVOCATION_STATE => ChannelValue::Revocation,
-            key::UNSIGNED_ACKED_UPDATES | key::REMOTE_UNSIGNED_LOCAL_UPDATES => {
-                ChannelValue::Updates
-            }
-            key::LOCAL_UPFRONT_SHUTDOWN | key::REMOTE_UPFRONT_SHUTDOWN => ChannelValue::Script,
-            key::THAW_HEIGHT => ChannelValue::Thaw,
-            key::LAST_WAS_REVOKE => ChannelValue::Flag,
-            key::DATA_LOSS_POINT => ChannelValue::Point,
-            key::CLOSING_TX | key::COOP_CLOSING_TX => ChannelValue::Transaction,
-            key::SHUTDOWN_INFO => ChannelValue::Shutdown,
-            _ => return None,
-        })
-    }
-
-    fn encode_again(self, value: Bytes) -> Option<Vec<u8>> {
-        match self {
-            ChannelValue::Info => ChanInfo::decode(value).ok()?.encode().ok(),
-            ChannelValue::Commitment => commitment::encode(&commitment::decode(value).ok()?).ok(),
-            ChannelValue::Diff => {
-                commitment::encode_diff(&commitment::decode_diff(value).ok()?).ok()
-            }
-            ChannelValue::Revocation => Some(RevocationKeys::decode(value).ok()?.encode()),
-            ChannelValue::Updates => update::encode_list(&update::decode_list(value).ok()?).ok(),
-            ChannelValue::Script => {
-                small::encode_upfront_shutdown(&small::decode_upfront_shutdown(value).ok()?).ok()
-            }
-            ChannelValue::Thaw => {
-                Some(small::encode_thaw_height(small::decode_thaw_height(value).ok()?))
-            }
-            ChannelValue::Flag => {
-                Some(small::encode_last_was_revoke(small::decode_last_was_revoke(value).ok()?))
-            }
-            ChannelValue::Point => {
-                Some(small::encode_public_key(&small::decode_public_key(value).ok()?))
-            }
-            ChannelValue::Transaction => {
-                Some(small::encode_transaction(small::decode_transaction(value).ok()?.as_ref()))
-            }
-            ChannelValue::Shutdown => {
-                Some(small::encode_shutdown_info(&small::decode_shutdown_info(value).ok()?))
-            }
-        }
-    }
-}
-
-/// Names the field of a value that byte `at` is in, found by decoding the value cut there.
-fn field_at(path: &[Vec<u8>], value: &Bytes, at: usize) -> String {
-    let cut = value.slice(..at.min(value.len()));
-    let field = match Place::of(path) {
-        Place::Channel(kind) | Place::Historical(Some(kind)) => kind.field_of(cut),
-        Place::Log { deprecated: false } => revocation_log::decode(0.into(), cut).err(),
-        Place::Log { deprecated: true } => revocation_log::decode_deprecated(cut).err(),
-        Place::PackageUpdate => update::decode(cut).err(),
-        Place::Summary => close::decode(cut).err(),
-        Place::ForwardingPolicy => small::decode_forwarding_policy(cut).err(),
         _ => None,
-    };
-    field.map_or_else(String::new, |error| format!(" ({})", error.field))
+    }
 }
 
-impl ChannelValue {
-    fn field_of(self, cut: Bytes) -> Option<super::codec::LndError> {
-        match self {
-            ChannelValue::Info => ChanInfo::decode(cut).err(),
-            ChannelValue::Commitment => commitment::decode(cut).err(),
-            ChannelValue::Diff => commitment::decode_diff(cut).err(),
-            ChannelValue::Revocation => RevocationKeys::decode(cut).err(),
-            ChannelValue::Updates => update::decode_list(cut).err(),
-            _ => None,
+/// Outpoints of the channels among the open ones that are not refused.
+type OpenCopies = HashSet<Vec<u8>>;
+
+fn open_copies(source: &LndSource, refused: &Refused) -> Result<OpenCopies, ReadError> {
+    let mut found = OpenCopies::new();
+    let Some(peers) = source.bucket(&[top::OPEN_CHANNELS], refused)? else { return Ok(found) };
+    let mut levels = vec![(peers, 0)];
+    while let Some((bucket, level)) = levels.pop() {
+        for entry in bucket.entries() {
+            match entry? {
+                (_, Entry::Bucket(child)) if refused.refuses(&child) => {}
+                (name, Entry::Bucket(_)) if level == 2 => {
+                    found.insert(name);
+                }
+                (_, Entry::Bucket(child)) => levels.push((child, level + 1)),
+                (_, Entry::Value(_)) => {}
+            }
         }
     }
+    Ok(found)
 }

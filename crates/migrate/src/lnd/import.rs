@@ -8,17 +8,16 @@ use channelcoord::{ChangeSet, MetaRecord, Record as AnyRecord};
 use chanstate::record::{ChannelRecord, CloseRecord};
 use chanstate::transition::{self, Imported};
 use chanstate::{
-    ChannelChange, ChannelId, ChannelNo, ChannelState, ChannelStatus, ChannelType, CloseSummary,
-    CommitmentHeight, FinalHtlcRecord, ForwardingPolicyRecord, MilliSatoshi, OpeningStateRecord,
-    Record, Rejection, ShortChannelId, Version,
+    ChannelChange, ChannelNo, ChannelState, ChannelStatus, CommitmentHeight, FinalHtlcRecord,
+    ForwardingPolicyRecord, OpeningStateRecord, Record, Rejection, ShortChannelId, Version,
 };
 use linknode::LinkNodeChange;
 use thiserror::Error;
 
 use super::channel::{ChannelFault, ChannelParts, ChannelPlace, decode_log_entry, read_values};
+use super::closed::{Statuses, row_of_summary};
 use super::codec::chan_info::ChanInfo;
 use super::codec::keys::{bucket as top, channel as key};
-use super::codec::small::OutpointStatus;
 use super::codec::{LndError, close, keys, link_node, small};
 use super::package::{PackageFault, read_package};
 use super::residue::Residue;
@@ -84,12 +83,11 @@ pub fn import(
         writer,
         progress,
         numbers: HashMap::new(),
-        closed: HashMap::new(),
+        statuses: Statuses::read(source, refused)?,
         statuses_before: HashMap::new(),
         sources: HashMap::new(),
         next_no: 1,
     };
-    import.read_statuses()?;
     import.open_channels()?;
     import.historical_channels()?;
     import.summaries()?;
@@ -108,7 +106,7 @@ struct Import<'a, 'w> {
     writer: &'a mut Writer<'w>,
     progress: &'a Progress,
     numbers: HashMap<OutPoint, ChannelNo>,
-    closed: HashMap<OutPoint, bool>,
+    statuses: Statuses,
     /// Status in the open copy of a channel that is closed.
     statuses_before: HashMap<OutPoint, ChannelStatus>,
     /// Packages that were taken over with their channel, by source.
@@ -119,19 +117,6 @@ struct Import<'a, 'w> {
 impl Import<'_, '_> {
     fn bucket(&self, path: &[&[u8]]) -> Result<Option<Bucket<'_>>, ReadError> {
         self.source.bucket(path, self.refused)
-    }
-
-    /// Reads which channels are closed, whatever else is stored of them.
-    fn read_statuses(&mut self) -> Result<(), ImportError> {
-        let mut closed = HashMap::new();
-        for_each_value(self.bucket(&[top::OUTPOINTS])?, self.refused, |key, value| {
-            let outpoint = keys::decode_outpoint(&key)?;
-            let status = small::decode_outpoint_status(value)?;
-            closed.insert(outpoint, status == OutpointStatus::Closed);
-            Ok(())
-        })?;
-        self.closed = closed;
-        Ok(())
     }
 
     fn open_channels(&mut self) -> Result<(), ImportError> {
@@ -157,7 +142,7 @@ impl Import<'_, '_> {
         place: ChannelPlace,
     ) -> Result<(), ImportError> {
         let outpoint = place.outpoint;
-        let closed = self.closed.get(&outpoint).copied().unwrap_or(false);
+        let closed = self.statuses.is_closed(self.source, self.refused, &outpoint)?;
         let (no, parts) = self.read_channel(bucket, place)?;
         let scids: BTreeSet<_> = [Some(parts.info.scid), parts.info.confirmed_scid]
             .into_iter()
@@ -213,7 +198,8 @@ impl Import<'_, '_> {
             }
             let place = ChannelPlace { outpoint, peer: None, chain: None };
             let (no, parts) = self.read_channel(&bucket, place)?;
-            let (row, imported) = parts.into_import(no, true);
+            // What lnd does not archive has no record; the residue keeps its bytes.
+            let (row, imported) = parts.archived().into_import(no, true);
             self.create(row, imported).map(drop)
         })
     }
@@ -384,37 +370,6 @@ impl Import<'_, '_> {
         self.progress.add(1);
         self.writer.put(AnyRecord::Channel(record))?;
         Ok(())
-    }
-}
-
-/// The row of a channel of which nothing but its summary is known.
-fn row_of_summary(no: ChannelNo, outpoint: OutPoint, summary: &CloseSummary) -> ChannelRecord {
-    let resume = summary.resume.as_ref();
-    ChannelRecord {
-        no,
-        version: Version::ABSENT,
-        funding_outpoint: outpoint,
-        channel_id: ChannelId::from_outpoint(outpoint),
-        peer: summary.peer,
-        chain: summary.chain,
-        closed: true,
-        pending: false,
-        channel_type: ChannelType::empty(),
-        status: ChannelStatus::empty(),
-        scid: summary.scid,
-        confirmed_scid: None,
-        confirmation_height: None,
-        close_confirmation_height: None,
-        local_height: None,
-        remote_height: None,
-        has_pending: false,
-        last_was_revoke: None,
-        total_sent: MilliSatoshi(0),
-        total_received: MilliSatoshi(0),
-        // As lnd does for shells: the node key stands in for a point that is not known.
-        remote_current_point: resume.map_or(summary.peer, |resume| resume.remote_current_point),
-        remote_next_point: resume.and_then(|resume| resume.remote_next_point),
-        next_secret_index: chanstate::shachain::MAX_INDEX,
     }
 }
 

@@ -13,11 +13,13 @@
 
 pub mod channel;
 pub mod check;
+mod closed;
 pub mod codec;
 pub mod diff;
 pub mod import;
 pub mod package;
 pub mod path;
+mod place;
 pub mod residue;
 pub mod source;
 pub mod view;

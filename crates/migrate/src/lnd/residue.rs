@@ -15,9 +15,17 @@ pub enum Residue {
     /// The value differs in its encoding, not in its content.
     Patch(Bytes),
     /// The source has this value; the view has none, or one of other content.
-    Value(Bytes),
+    Value {
+        /// The source's value.
+        value: Bytes,
+        /// CRC-32 of the view's value, if there is one.
+        over: Option<[u8; 4]>,
+    },
     /// The source has nothing where the view has something.
-    Absent,
+    Absent {
+        /// CRC-32 of the view's value; `None` for a bucket.
+        over: Option<[u8; 4]>,
+    },
     /// The source has a bucket with this sequence; the view has none, or one without a sequence.
     Bucket(u64),
     /// A closed channel that the source still keeps among the open ones.
@@ -31,11 +39,15 @@ impl Codec for Residue {
                 out.push(1);
                 patch.encode_to(out);
             }
-            Residue::Value(value) => {
+            Residue::Value { value, over } => {
                 out.push(2);
                 value.encode_to(out);
+                over.encode_to(out);
             }
-            Residue::Absent => out.push(3),
+            Residue::Absent { over } => {
+                out.push(3);
+                over.encode_to(out);
+            }
             Residue::Bucket(sequence) => {
                 out.push(4);
                 sequence.encode_to(out);
@@ -47,8 +59,11 @@ impl Codec for Residue {
     fn decode_from(reader: &mut Reader) -> Result<Self, DecodeError> {
         Ok(match u8::decode_from(reader)? {
             1 => Residue::Patch(Codec::decode_from(reader)?),
-            2 => Residue::Value(Codec::decode_from(reader)?),
-            3 => Residue::Absent,
+            2 => Residue::Value {
+                value: Codec::decode_from(reader)?,
+                over: Codec::decode_from(reader)?,
+            },
+            3 => Residue::Absent { over: Codec::decode_from(reader)? },
             4 => Residue::Bucket(Codec::decode_from(reader)?),
             5 => Residue::OpenCopy,
             _ => return Err(reader.invalid("residue")),
@@ -84,19 +99,36 @@ impl Residue {
         Ok((path, Residue::from_bytes(record.residue.clone())?))
     }
 
-    /// The entry that the source has at `path`, where the view has `canonical`.
+    /// The source's value where the view has `canonical`.
+    pub fn value(value: Bytes, canonical: Option<&Bytes>) -> Residue {
+        Residue::Value { value, over: canonical.map(|canonical| residue::checksum(canonical)) }
+    }
+
+    /// Nothing where the view has the value `canonical`, or a bucket.
+    pub fn absent(canonical: Option<&Bytes>) -> Residue {
+        Residue::Absent { over: canonical.map(|canonical| residue::checksum(canonical)) }
+    }
+
+    /// The entry that the source has at `path`, where the view has `canonical`. A residue of another
+    /// content belongs to a record that changed since; the view counts then.
     pub fn apply(self, path: Path, canonical: Option<Content>) -> Option<LndEntry> {
+        let found = match &canonical {
+            Some(Content::Value(value)) => Some(residue::checksum(value)),
+            _ => None,
+        };
         let content = match (self, canonical) {
-            (Residue::Absent, _) => return None,
-            (Residue::Value(value), _) => Content::Value(value),
-            (Residue::Bucket(sequence), _) => Content::Bucket(sequence),
-            (Residue::OpenCopy, canonical) => canonical?,
+            (Residue::Absent { over }, Some(_)) if over == found => return None,
+            (Residue::Value { value, over }, None | Some(Content::Value(_))) if over == found => {
+                Content::Value(value)
+            }
+            (Residue::Bucket(sequence), None | Some(Content::Bucket(_))) => {
+                Content::Bucket(sequence)
+            }
             (Residue::Patch(patch), Some(Content::Value(value))) => {
-                // A patch of another content belongs to a record that changed since.
                 let patched = residue::apply(&value, &patch).map_or(value, Bytes::from);
                 Content::Value(patched)
             }
-            (Residue::Patch(_), canonical) => canonical?,
+            (_, canonical) => canonical?,
         };
         Some(LndEntry { path, content })
     }

@@ -163,12 +163,16 @@ impl LndSource {
         Walk { refused, stack: root.into_iter().collect(), path: Path::new() }
     }
 
-    /// Names of the top-level buckets that belong to others and are left untouched.
+    /// Names of the top-level buckets that belong to others and are left untouched. None are known
+    /// if the top level is damaged.
     ///
     /// # Errors
     /// If the top level cannot be read.
     pub fn other_tenants(&self) -> Result<Vec<Vec<u8>>, ReadError> {
         let mut names = Vec::new();
+        if self.damaged().contains(&[]) {
+            return Ok(names);
+        }
         for entry in self.file.root().entries() {
             let (name, _) = entry?;
             if !BUCKETS.contains(&name.as_slice()) {
@@ -271,6 +275,7 @@ fn read_version(root: &Bucket<'_>) -> Result<Option<u32>, SourceError> {
 }
 
 /// Reads the tombstone. One that cannot be read counts: better refuse than use outdated state.
+/// Damage of the top level is the survey's business, nothing is read then.
 fn read_tombstone(root: &Bucket<'_>) -> Result<Option<String>, SourceError> {
     let text = match root.bucket(top::TOMBSTONE) {
         Ok(None) => return Ok(None),
@@ -279,6 +284,7 @@ fn read_tombstone(root: &Bucket<'_>) -> Result<Option<String>, SourceError> {
     };
     match text {
         Ok(value) => Ok(value.map(|text| String::from_utf8_lossy(&text).into_owned())),
+        Err(ReadError::Damaged(damage)) if damage.path.is_empty() => Ok(None),
         Err(ReadError::Damaged(_)) => Ok(Some("damaged marker".into())),
         Err(ReadError::File(error)) => Err(error.into()),
     }

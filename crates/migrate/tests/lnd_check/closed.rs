@@ -2,7 +2,7 @@
 
 use bitcoin::Txid;
 use bitcoin::hashes::Hash;
-use channelcoord::Record as AnyRecord;
+use channelcoord::{MemoryBackend, Record as AnyRecord};
 use chanstate::key::Kind;
 use chanstate::{ChannelStatus, CloseKind, CloseSummary, Record};
 use migrate::finding::Severity;
@@ -13,7 +13,8 @@ use migrate::store;
 
 use crate::bolt_writer::{Node, Tree};
 use crate::support::{
-    base, busy_channel, case, channel, channels, edit_info, find_channel, info_of, scan, shown,
+    base, busy_channel, case, channel, channels, edit_info, find_channel, info_of, pending_channel,
+    scan, shown,
 };
 
 const CLOSED: [u8; 3] = [0, 1, 1];
@@ -255,4 +256,67 @@ fn a_historical_record_that_cannot_be_read() {
     assert_eq!((refused, case.checked.inconsistencies), (vec![2], 0));
     assert_eq!(case.checked.counts.historical_channels, 2);
     case.assert_survives();
+}
+
+/// Whether the store holds a channel as closed.
+fn is_closed(backend: &MemoryBackend, point: &[u8]) -> bool {
+    let outpoint = keys::decode_outpoint(point).unwrap();
+    let mut rows = scan(backend, Kind::Channel).into_iter();
+    let found = rows.find_map(|record| match record {
+        AnyRecord::Channel(Record::Channel(row)) => {
+            (row.funding_outpoint == outpoint).then_some(row.closed)
+        }
+        _ => None,
+    });
+    found.unwrap()
+}
+
+#[test]
+fn a_closed_channel_whose_index_entry_cannot_be_read() {
+    for (summary, historical) in [(true, true), (true, false), (false, true), (false, false)] {
+        let mut tree = base();
+        let place @ [_, _, point] = &busy_channel(&tree);
+        close(&mut tree, place);
+        if !summary {
+            tree.at(&[top::CLOSED_CHANNELS]).remove(point);
+        }
+        if !historical {
+            tree.at(&[top::HISTORICAL_CHANNELS]).remove(point);
+        }
+        tree.at(&[top::OUTPOINTS]).set(point, [0, 1, 9]);
+        let case = case(&tree);
+        case.assert_finds(Severity::Damage, &shown(&[top::OUTPOINTS, point]), "unknown kind 9");
+        let closed = summary || historical;
+        assert_eq!(case.checked.counts.open_channels, if closed { 6 } else { 7 });
+        if closed {
+            let what = "cannot be read; taken as closed";
+            case.assert_finds(Severity::Inconsistency, "open-chan-bucket/", what);
+        }
+        assert_eq!(is_closed(&case.assert_survives(), point), closed);
+    }
+}
+
+#[test]
+fn closed_channels_of_an_index_that_cannot_be_read() {
+    let mut tree = base();
+    let place @ [_, _, point] = &busy_channel(&tree);
+    close(&mut tree, place);
+    let others: Vec<_> = channels(&tree).into_iter().filter(|other| other != place).collect();
+    let mut source = case(&tree);
+    source.checked.refused.add(vec![top::OUTPOINTS.to_vec()]);
+    let backend = source.assert_survives();
+    assert!(is_closed(&backend, point));
+    assert!(others.iter().all(|[_, _, point]| !is_closed(&backend, point)));
+}
+
+#[test]
+fn values_that_lnd_does_not_archive_are_kept_beside_the_records() {
+    let mut tree = base();
+    let place @ [peer, chain, point] = &pending_channel(&tree);
+    let whole = channel(&mut tree, place).clone();
+    close(&mut tree, place);
+    tree.at(&[top::OPEN_CHANNELS, peer, chain]).remove(point);
+    let historical = tree.at(&[top::HISTORICAL_CHANNELS, point]);
+    historical.set(key::COMMIT_DIFF, whole.value(key::COMMIT_DIFF).to_vec());
+    case(&tree).assert_survives();
 }

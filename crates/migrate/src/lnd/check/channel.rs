@@ -73,13 +73,12 @@ impl<'a> Checker<'a, '_> {
             return Ok(());
         }
         let Some(parts) = self.parts(bucket, place)? else { return Ok(()) };
-        if !self.index.is_closed(&place.outpoint) {
-            self.checked.counts.open_channels += 1;
-        }
+        let closed = self.is_closed(&place.outpoint)?;
+        self.checked.counts.open_channels += u64::from(!closed);
         for scid in [Some(parts.info.scid), parts.info.confirmed_scid].into_iter().flatten() {
             self.sources.remove(&scid);
         }
-        self.in_index(&path, &place.outpoint);
+        self.in_index(&path, &place.outpoint, closed);
         self.contradictions(&path, &parts);
         self.logs(bucket, parts.remote.as_ref().map(|remote| remote.height))
     }

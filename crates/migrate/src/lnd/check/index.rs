@@ -1,21 +1,21 @@
 //! The outpoint index and the channel ids against each other and against the channels.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use bitcoin::OutPoint;
 use chanstate::ChannelId;
 
+use super::super::closed::Statuses;
 use super::super::codec::keys::{self, bucket as top};
 use super::super::codec::small::{self, OutpointStatus};
 use super::super::path::Path;
 use super::Checker;
-use crate::bolt::{Entry, ReadError};
+use crate::bolt::ReadError;
 
 /// What the indexes say. An index that is refused says nothing.
 #[derive(Default)]
 pub(super) struct Index {
-    /// Status by outpoint, `None` where it does not decode.
-    statuses: Option<HashMap<OutPoint, Option<OutpointStatus>>>,
+    statuses: Statuses,
     channel_ids: Option<HashSet<ChannelId>>,
     /// Whether summaries can be looked up.
     has_summaries: bool,
@@ -25,18 +25,6 @@ impl Index {
     /// Reads the indexes; what is wrong with them is reported when their turn comes.
     pub(super) fn read(checker: &Checker<'_, '_>) -> Result<Index, ReadError> {
         let refused = |name: &[u8]| checker.is_refused(&[name.to_vec()]);
-        let mut statuses = HashMap::new();
-        if let Some(bucket) = checker.top(top::OUTPOINTS)? {
-            for entry in bucket.entries() {
-                let (key, entry) = entry?;
-                let Ok(outpoint) = keys::decode_outpoint(&key) else { continue };
-                let status = match entry {
-                    Entry::Value(value) => small::decode_outpoint_status(value.into()).ok(),
-                    Entry::Bucket(_) => None,
-                };
-                statuses.insert(outpoint, status);
-            }
-        }
         let mut channel_ids = HashSet::new();
         if let Some(bucket) = checker.top(top::CHANNEL_IDS)? {
             for entry in bucket.entries() {
@@ -44,26 +32,15 @@ impl Index {
             }
         }
         Ok(Index {
-            statuses: (!refused(top::OUTPOINTS)).then_some(statuses),
+            statuses: Statuses::read(checker.source, &checker.checked.refused)?,
             channel_ids: (!refused(top::CHANNEL_IDS)).then_some(channel_ids),
             has_summaries: !refused(top::CLOSED_CHANNELS),
         })
     }
 
-    /// Whether the index marks a channel as closed.
-    pub(super) fn is_closed(&self, outpoint: &OutPoint) -> bool {
-        let status = self.statuses.as_ref().and_then(|statuses| statuses.get(outpoint));
-        matches!(status, Some(Some(OutpointStatus::Closed)))
-    }
-
     /// Whether the index is known not to mark a channel as closed.
     pub(super) fn is_not_closed(&self, outpoint: &OutPoint) -> bool {
-        let Some(statuses) = &self.statuses else { return false };
-        matches!(statuses.get(outpoint), None | Some(Some(OutpointStatus::Open)))
-    }
-
-    fn lacks(&self, outpoint: &OutPoint) -> bool {
-        self.statuses.as_ref().is_some_and(|statuses| !statuses.contains_key(outpoint))
+        self.statuses.is_not_closed(outpoint)
     }
 
     fn lacks_id(&self, id: &ChannelId) -> bool {
@@ -73,9 +50,11 @@ impl Index {
 
 impl Checker<'_, '_> {
     pub(super) fn channel_ids(&mut self) -> Result<(), ReadError> {
-        let known: Option<HashSet<ChannelId>> = self.index.statuses.as_ref().map(|statuses| {
-            statuses.keys().map(|point| ChannelId::from_outpoint(*point)).collect()
-        });
+        let known: Option<HashSet<ChannelId>> = self
+            .index
+            .statuses
+            .outpoints()
+            .map(|points| points.map(|point| ChannelId::from_outpoint(*point)).collect());
         self.values(self.top(top::CHANNEL_IDS)?, |checker, key, value| {
             let id = keys::decode_channel_id(key)?;
             let path = || vec![top::CHANNEL_IDS.to_vec(), key.to_vec()];
@@ -89,9 +68,19 @@ impl Checker<'_, '_> {
         })
     }
 
+    /// Whether a channel among the open ones is closed.
+    pub(super) fn is_closed(&self, outpoint: &OutPoint) -> Result<bool, ReadError> {
+        self.index.statuses.is_closed(self.source, &self.checked.refused, outpoint)
+    }
+
     /// Reports what the indexes lack of a channel among the open ones.
-    pub(super) fn in_index(&mut self, path: &[Vec<u8>], outpoint: &OutPoint) {
-        if self.index.lacks(outpoint) {
+    pub(super) fn in_index(&mut self, path: &[Vec<u8>], outpoint: &OutPoint, closed: bool) {
+        if closed && self.index.statuses.is_unreadable(outpoint) {
+            let what = "its entry in the outpoint index cannot be read; taken as closed, since its \
+                        summary or historical record is there";
+            self.inconsistency(path, what);
+        }
+        if self.index.statuses.lacks(outpoint) {
             self.inconsistency(path, "the outpoint index has no entry for this channel");
             // With an entry, the index itself tells.
             if self.index.lacks_id(&ChannelId::from_outpoint(*outpoint)) {

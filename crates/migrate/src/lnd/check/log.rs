@@ -108,7 +108,7 @@ impl<'a> Log<'a> {
 }
 
 /// Which revoked heights have an entry.
-struct Coverage {
+pub(crate) struct Coverage {
     remote_height: Option<CommitmentHeight>,
     /// The lowest height not yet seen.
     due: u64,
@@ -119,7 +119,8 @@ struct Coverage {
 }
 
 impl Coverage {
-    fn new(remote_height: Option<CommitmentHeight>) -> Coverage {
+    /// Nothing was seen yet; `remote_height` is the first height that is not revoked.
+    pub(crate) fn new(remote_height: Option<CommitmentHeight>) -> Coverage {
         Coverage {
             remote_height,
             due: 0,
@@ -134,7 +135,8 @@ impl Coverage {
         self.remote_height.map_or(0, |height| height.0)
     }
 
-    fn see(&mut self, height: CommitmentHeight) {
+    /// Notes an entry. Heights come in order.
+    pub(crate) fn see(&mut self, height: CommitmentHeight) {
         if height.0 >= self.end() {
             self.beyond += 1;
             self.first_beyond.get_or_insert(height);
@@ -151,7 +153,8 @@ impl Coverage {
         self.first_missing.extend(missing.take(room));
     }
 
-    fn gap(&mut self) -> Option<String> {
+    /// Tells which entries are missing.
+    pub(crate) fn gap(&mut self) -> Option<String> {
         self.miss(self.end());
         let named: Vec<_> = self.first_missing.iter().map(u64::to_string).collect();
         let and_more = if self.missing > named.len() as u64 { ", ..." } else { "" };
@@ -166,7 +169,8 @@ impl Coverage {
         })
     }
 
-    fn excess(&self) -> Option<String> {
+    /// Tells which entries are too many.
+    pub(crate) fn excess(&self) -> Option<String> {
         let first = self.first_beyond?;
         Some(match self.remote_height {
             None => format!("{} entries of a channel without commitments", self.beyond),

@@ -12,7 +12,7 @@
 
 mod channel;
 mod index;
-mod log;
+pub(crate) mod log;
 mod package;
 mod small;
 mod state;

@@ -103,6 +103,7 @@ pub fn apply(canonical: &[u8], residue: &[u8]) -> Result<Vec<u8>, ResidueError> 
     Ok([head, &replacement, tail].concat())
 }
 
-fn checksum(canonical: &[u8]) -> [u8; 4] {
+/// CRC-32 that binds a residue to the content it was made for.
+pub fn checksum(canonical: &[u8]) -> [u8; 4] {
     crc32fast::hash(canonical).to_be_bytes()
 }
