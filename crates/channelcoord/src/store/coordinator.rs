@@ -11,9 +11,8 @@ use chanstate::transition as rule;
 use chanstate::{ChannelId, ChannelShell, NewChannel, Rejection, StoreError, Version};
 use linknode::{LinkNode, LinkNodeChange, Network};
 
-use super::{ATTEMPTS, Store, of_channel, store_error};
+use super::{ATTEMPTS, Store, of_channel};
 use crate::change_set::ChangeSet;
-use crate::committer::Failure;
 use crate::locks::Lockable;
 
 /// What became of a shell.
@@ -94,10 +93,8 @@ impl PeerChannelStore for Store {
             let no = self.inner.directory.assign_no();
             let mut set = of_channel(rule::open(no, &channel)?);
             set.link_nodes.push(self.met(&peer));
-            match self.commit(set, guards).await {
-                Ok(()) => return Ok(()),
-                Err(Failure::Conflict) => {}
-                Err(failure) => return Err(store_error(failure)),
+            if self.applies(set, guards).await? {
+                return Ok(());
             }
         }
         Err(StoreError::Conflict)
@@ -135,10 +132,8 @@ impl PeerChannelStore for Store {
             if set.is_empty() {
                 return Ok(answers);
             }
-            match self.commit(set, guards).await {
-                Ok(()) => return Ok(answers),
-                Err(Failure::Conflict) => {}
-                Err(failure) => return Err(store_error(failure)),
+            if self.applies(set, guards).await? {
+                return Ok(answers);
             }
         }
         Err(StoreError::Conflict)
@@ -162,10 +157,8 @@ impl PeerChannelStore for Store {
             if set.is_empty() {
                 return Ok(());
             }
-            match self.commit(set, guards).await {
-                Ok(()) => return Ok(()),
-                Err(Failure::Conflict) => {}
-                Err(failure) => return Err(store_error(failure)),
+            if self.applies(set, guards).await? {
+                return Ok(());
             }
         }
         Err(StoreError::Conflict)
@@ -187,10 +180,8 @@ impl PeerChannelStore for Store {
             };
             let mut set = of_channel(change);
             set.link_nodes.extend(self.prune(&listing.peer, 1));
-            match self.commit(set, guards).await {
-                Ok(()) => return Ok(()),
-                Err(Failure::Conflict) => {}
-                Err(failure) => return Err(store_error(failure)),
+            if self.applies(set, guards).await? {
+                return Ok(());
             }
         }
         Err(StoreError::Conflict)

@@ -5,9 +5,8 @@ use bitcoin::secp256k1::PublicKey;
 use chanstate::{StoreError, Version};
 use linknode::{Address, Error, LinkNode, LinkNodeChange, LinkNodeStore, Rejection};
 
-use super::{ATTEMPTS, Store, store_error};
+use super::{ATTEMPTS, Store};
 use crate::change_set::ChangeSet;
-use crate::committer::Failure;
 use crate::locks::Lockable;
 
 #[async_trait]
@@ -99,10 +98,8 @@ impl Store {
             };
             let Some(change) = decide(stored, channels)? else { return Ok(false) };
             let set = ChangeSet { link_nodes: vec![change], ..ChangeSet::default() };
-            match self.commit(set, guards).await {
-                Ok(()) => return Ok(true),
-                Err(Failure::Conflict) => {}
-                Err(failure) => return Err(store_error(failure)),
+            if self.applies(set, guards).await? {
+                return Ok(true);
             }
         }
         Err(StoreError::Conflict)

@@ -184,10 +184,8 @@ impl Store {
                 Refusal::Damaged(fault) => state_error(point, fault),
             })?;
             let Some(set) = set else { return Ok(output) };
-            match self.commit(set, guards).await {
-                Ok(()) => return Ok(output),
-                Err(Failure::Conflict) => {}
-                Err(failure) => return Err(store_error(failure)),
+            if self.applies(set, guards).await? {
+                return Ok(output);
             }
         }
         Err(StoreError::Conflict)
@@ -201,6 +199,19 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.change(point, |state| Ok((transition(state).map_err(E::into)?.map(of_channel), ())))
             .await
+    }
+
+    /// Commits a change set; false if another writer was faster, and it has to be computed anew.
+    async fn applies<R: std::error::Error + 'static>(
+        &self,
+        set: ChangeSet,
+        guards: Vec<Guard>,
+    ) -> Result<bool, StoreError<R>> {
+        match self.commit(set, guards).await {
+            Ok(()) => Ok(true),
+            Err(Failure::Conflict) => Ok(false),
+            Err(failure) => Err(store_error(failure)),
+        }
     }
 
     async fn commit(&self, set: ChangeSet, guards: Vec<Guard>) -> Result<(), Failure> {
