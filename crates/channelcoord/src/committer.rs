@@ -358,10 +358,14 @@ impl Worker {
                 }
             }
         };
-        let (watchers, damage) = {
-            let mut state = self.queue.lock();
-            (std::mem::take(&mut state.watchers), state.damage.take())
+        let mut state = self.queue.lock();
+        let watchers = std::mem::take(&mut state.watchers);
+        // Damage that was found while nobody asked is kept for the next one who does.
+        let damage = match (&done, watchers.is_empty()) {
+            (Ok(()), false) => state.damage.take(),
+            _ => None,
         };
+        drop(state);
         let done = done.and_then(|()| damage.map_or(Ok(()), Err));
         // A caller that went away is no error.
         watchers.into_iter().for_each(|watcher| drop(watcher.send(done.clone())));
