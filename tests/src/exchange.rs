@@ -76,7 +76,11 @@ pub struct Exchange {
 impl Exchange {
     /// Channel `n` as [`values::new_channel`] opens it, once it runs under `scid`.
     pub fn new(n: u64, scid: ShortChannelId) -> Exchange {
-        let point = values::outpoint(n);
+        Exchange::at(values::outpoint(n), n, scid)
+    }
+
+    /// Channel `n`, opened with the funding outpoint `point`.
+    pub fn at(point: OutPoint, n: u64, scid: ShortChannelId) -> Exchange {
         Exchange {
             n,
             point,
@@ -202,12 +206,11 @@ impl Exchange {
     pub fn update(&self) -> UpdateLocal {
         let (ours, theirs) = (index(self.remote.local_log_index), self.theirs.len());
         let commitment = self.commitment(Side::Local, self.local.height.0 + 1, ours, theirs);
-        let tip = self.pending.as_ref().map_or(&self.remote, |pending| &pending.commitment);
         let settled = |adds: &[Update], ends: &[Update]| {
             ends.iter().filter_map(|end| end.settles(adds)).map(|terms| terms.amount.0).sum::<u64>()
         };
         UpdateLocal {
-            unsigned_acked: sent(&self.theirs[index(tip.remote_log_index)..]),
+            unsigned_acked: sent(&self.theirs[index(self.remote.remote_log_index)..]),
             total_sent: MilliSatoshi(settled(&self.ours, &self.theirs)),
             total_received: MilliSatoshi(settled(&self.theirs, &self.ours[..ours])),
             commitment,

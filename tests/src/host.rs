@@ -55,7 +55,7 @@ impl<'a> Host<'a> {
     /// Opens a store with options of transitions.
     pub async fn with(place: &'a dyn Place, transitions: Options) -> Host<'a> {
         let options = StoreOptions { transitions, check_memory: true, ..StoreOptions::default() };
-        Host::over(place, place.open(), options).await
+        Host::over(place, place.must_open(), options).await
     }
 
     /// Opens a store on `backend`, which stands on the place.
@@ -73,7 +73,14 @@ impl<'a> Host<'a> {
         let Host { place, options, backend, store } = self;
         store.close().await.expect("the store closes");
         drop((store, backend));
-        Host::over(place, place.open(), options).await
+        Host::over(place, place.must_open(), options).await
+    }
+
+    /// Drops the store as a crash does, and opens it again.
+    pub async fn crash(self) -> Host<'a> {
+        let Host { place, options, backend, store } = self;
+        drop((store, backend));
+        Host::over(place, place.must_open(), options).await
     }
 
     /// Opens channel `n` with peer `n`.
@@ -194,14 +201,14 @@ impl<'a> Host<'a> {
         let Host { place, options, backend, store } = self;
         store.close().await.expect("the store closes");
         drop((store, backend));
-        let backend = place.open();
+        let backend = place.must_open();
         let head = backend.claim(None).await.expect("the backend is free");
         let sets = [set];
         let batch = Batch { epoch: head.epoch, before: head.seq, sets: &sets };
         backend.commit(batch).await.expect("the change is stored");
         backend.release().await.expect("the backend is given up");
         drop(backend);
-        Host::over(place, place.open(), options).await
+        Host::over(place, place.must_open(), options).await
     }
 
     /// What is stored now.

@@ -5,9 +5,13 @@ use chanstate::key::{Kind, RecordKey};
 use chanstate::{ChannelChange, ChannelNo, CommitmentHeight, PackageList, ShortChannelId, Version};
 use linknode::LinkNodeChange;
 
+use crate::backend::Verdict;
 use crate::record::{Record, RecordRef};
 
 /// What one call wants written, across domains.
+///
+/// Its steps touch different records: a set never writes a record twice, and never writes or
+/// removes the update that it acknowledges.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChangeSet {
     /// Channels, each guarded by its version.
@@ -94,6 +98,58 @@ impl ChangeSet {
         let of_nodes = link_nodes.iter().flat_map(|n| n.puts()).map(RecordRef::LinkNode);
         let put = of_channels.chain(of_nodes).chain(puts.iter().map(Record::as_ref));
         removed.map(Op::Remove).chain(put.map(Op::Put)).chain(acks.iter().map(Op::Ack))
+    }
+
+    /// What became of the set in a batch that is stored, from the versions that its subjects carry
+    /// now. `ours` is the version that it gave them, `newest` says that nothing was committed since.
+    /// `None` if later commits hide it.
+    ///
+    /// One subject with the set's version proves the whole set. A set without subjects has no
+    /// guards, so it was applied. One that only removes subjects counts as applied if they are
+    /// gone.
+    ///
+    /// # Errors
+    /// Those of `find`, which reads a subject's version.
+    pub fn fate<E>(
+        &self,
+        ours: Version,
+        newest: bool,
+        mut find: impl FnMut(&Subject) -> Result<Version, E>,
+    ) -> Result<Option<Verdict>, E> {
+        let (mut untouched, mut unsure, mut stale) = (false, false, None);
+        for (subject, expect) in self.guards() {
+            let found = find(&subject)?;
+            if found == ours {
+                return Ok(Some(Verdict::Applied));
+            }
+            let gone = found == Version::ABSENT;
+            if gone && self.only_removes() {
+                stale.get_or_insert(subject);
+                continue;
+            }
+            let hidden = found > ours || gone && (!newest || self.removes(&subject));
+            unsure |= hidden;
+            untouched |= !hidden;
+            if !hidden && found != expect {
+                stale.get_or_insert(subject);
+            }
+        }
+        Ok(match (untouched, unsure) {
+            (true, _) => stale.map(Verdict::Conflict),
+            (false, true) => None,
+            (false, false) => Some(Verdict::Applied),
+        })
+    }
+
+    fn removes(&self, subject: &Subject) -> bool {
+        let key = subject.key();
+        self.ops().any(|op| op == Op::Remove(&key))
+    }
+
+    /// Whether the set removes all its subjects and does nothing else.
+    fn only_removes(&self) -> bool {
+        let free = self.puts.is_empty() && self.removes.is_empty() && self.acks.is_empty();
+        free && self.guards().all(|(subject, _)| self.removes(&subject))
     }
 
     /// Whether there is nothing to do.

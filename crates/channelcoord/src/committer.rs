@@ -3,17 +3,18 @@
 //! One thread for each store. While a commit is on its way to disk, callers queue; the next commit
 //! takes all of them. A caller alone waits for nobody: there is no timer.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, ThreadId};
 
 use chanstate::key::RecordKey;
-use chanstate::{Cause, CommitmentHeight, Record, ShortChannelId, Version};
+use chanstate::{Cause, Version};
 use thiserror::Error;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::backend::{Backend, BackendError, Batch, CommitError, Epoch, Head, Settled, Verdict};
 use crate::change_set::{ChangeSet, Subject};
+use crate::footprint::Footprint;
 use crate::locks::Guard;
 use crate::reclaim;
 
@@ -56,8 +57,17 @@ pub(crate) trait Memory: Send + Sync + 'static {
 /// Hands change sets to the thread that commits them.
 pub(crate) struct Committer {
     queue: Arc<Queue>,
+    commits: watch::Receiver<Commits>,
     thread: Mutex<Option<JoinHandle<()>>>,
     thread_id: ThreadId,
+}
+
+/// How many commits were begun, and how many are over: stored and followed by memory, or not
+/// stored.
+#[derive(Clone, Copy, Debug, Default)]
+struct Commits {
+    begun: u64,
+    over: u64,
 }
 
 struct Queue {
@@ -111,12 +121,13 @@ impl Committer {
     ) -> std::io::Result<Committer> {
         let state = Mutex::new(State { head, nudge: true, ..State::default() });
         let queue = Arc::new(Queue { state, wake: Condvar::new() });
-        let worker = Worker { queue: Arc::clone(&queue), backend, memory };
+        let (progress, commits) = watch::channel(Commits::default());
+        let worker = Worker { queue: Arc::clone(&queue), backend, memory, progress };
         let thread = std::thread::Builder::new()
             .name("chanstore-commit".into())
             .spawn(move || worker.run())?;
         let thread_id = thread.thread().id();
-        Ok(Committer { queue, thread: Mutex::new(Some(thread)), thread_id })
+        Ok(Committer { queue, commits, thread: Mutex::new(Some(thread)), thread_id })
     }
 
     /// Queues a change set; the receiver hears of its fate. The order of calls is the order of
@@ -147,6 +158,14 @@ impl Committer {
     /// Where the store stands.
     pub(crate) fn head(&self) -> Head {
         self.queue.lock().head
+    }
+
+    /// Waits until memory shows every commit that a read of the backend may have seen by now.
+    pub(crate) async fn caught_up(&self) {
+        let mut commits = self.commits.clone();
+        let begun = commits.borrow().begun;
+        // An error says that the thread ended: the store has failed or is closed.
+        drop(commits.wait_for(|commits| commits.over >= begun).await);
     }
 
     /// Asks for all background work to be done; the receiver hears when it is, or why not.
@@ -241,62 +260,11 @@ impl State {
     }
 }
 
-/// What a batch touches.
-#[derive(Default)]
-struct Footprint {
-    subjects: HashSet<Subject>,
-    blind: HashSet<RecordKey>,
-    packages: HashSet<(ShortChannelId, CommitmentHeight)>,
-    acked: HashSet<(ShortChannelId, CommitmentHeight)>,
-}
-
-impl Footprint {
-    /// Adds what `set` touches; false if some of it was touched before.
-    fn add(&mut self, set: &ChangeSet) -> bool {
-        let mut free = true;
-        for (subject, _) in set.guards() {
-            free &= self.subjects.insert(subject);
-        }
-        let blind_puts = set.puts.iter().map(|record| record.key());
-        let finals = set.channels.iter().flat_map(|change| change.puts());
-        let finals = finals.filter(|r| matches!(r, Record::FinalHtlc(_))).map(Record::key);
-        for key in blind_puts.chain(finals).chain(set.removes.iter().cloned()) {
-            free &= self.blind.insert(key);
-        }
-        for change in &set.channels {
-            for record in change.puts() {
-                if let Record::Package(package) = record {
-                    let place = (package.source, package.height);
-                    free &= self.packages.insert(place) && !self.acked.contains(&place);
-                }
-            }
-            for key in change.removes() {
-                if let (chanstate::key::Kind::Package, [source, height]) =
-                    (key.kind, key.parts.as_slice())
-                    && let (
-                        chanstate::key::KeyPart::Int(source),
-                        chanstate::key::KeyPart::Int(height),
-                    ) = (source, height)
-                {
-                    let place = (ShortChannelId(*source), CommitmentHeight(*height));
-                    free &= self.packages.insert(place) && !self.acked.contains(&place);
-                }
-            }
-        }
-        // Acknowledgements of one package may share a batch, of one update they may not.
-        for ack in &set.acks {
-            let place = (ack.source, ack.height);
-            free &= !self.packages.contains(&place) && self.blind.insert(ack.key());
-            self.acked.insert(place);
-        }
-        free
-    }
-}
-
 struct Worker {
     queue: Arc<Queue>,
     backend: Arc<dyn Backend>,
     memory: Arc<dyn Memory>,
+    progress: watch::Sender<Commits>,
 }
 
 impl Worker {
@@ -382,6 +350,7 @@ impl Worker {
             sets.push(set);
         }
         let batch = Batch { epoch: head.epoch, before: head.seq, sets: &sets };
+        self.progress.send_modify(|commits| commits.begun += 1);
         match pollster::block_on(self.backend.commit(batch)) {
             Ok(verdicts) => {
                 let head = Head { epoch: batch.epoch, seq: batch.last() };
@@ -409,25 +378,37 @@ impl Worker {
                 refuse(entries, &Failure::Fenced);
             }
         }
+        self.progress.send_if_modified(Commits::end);
     }
 
     fn settle(&self, batch: Batch<'_>, entries: Vec<Entry>, cause: Cause) {
         match pollster::block_on(self.backend.settle(batch)) {
             Ok(Settled::Stored(verdicts, head)) => self.stored(batch, entries, verdicts, head),
-            Ok(Settled::NotStored(head)) if head.epoch == batch.epoch => {
+            Ok(Settled::NotStored(head)) if head.epoch > batch.epoch => {
+                self.fenced(batch.epoch, head.epoch);
+                refuse(entries, &Failure::Fenced);
+            }
+            Ok(Settled::NotStored(head))
+                if head.epoch == batch.epoch && head.seq >= batch.before =>
+            {
                 self.queue.lock().head = head;
                 refuse(entries, &Failure::Unavailable(cause));
             }
             Ok(Settled::NotStored(head)) => {
-                self.fenced(batch.epoch, head.epoch);
-                refuse(entries, &Failure::Fenced);
+                // What was acknowledged is gone, so memory is ahead of the store.
+                tracing::error!(before = batch.before.0, found = head.seq.0, "store went back");
+                self.suspend(entries, cause);
             }
             Err(error) => {
-                tracing::error!(%error, "outcome of a commit is unknown, store suspended");
-                self.queue.lock().halt = Some(Stop::Suspended);
-                refuse(entries, &Failure::Unconfirmed(cause));
+                tracing::error!(%error, "outcome of a commit is unknown");
+                self.suspend(entries, cause);
             }
         }
+    }
+
+    fn suspend(&self, entries: Vec<Entry>, cause: Cause) {
+        self.queue.lock().halt = Some(Stop::Suspended);
+        refuse(entries, &Failure::Unconfirmed(cause));
     }
 
     fn fenced(&self, ours: Epoch, found: Epoch) {
@@ -454,6 +435,10 @@ impl Worker {
                     Err(Failure::Conflict)
                 }
                 Some(Verdict::Refused { record, cause }) => Err(Failure::Refused { record, cause }),
+                Some(Verdict::Damaged { record, cause }) => {
+                    let record = record.to_string();
+                    Err(Failure::Read(BackendError::Corrupt { record, cause }))
+                }
                 // A backend that gives too few verdicts breaks its contract.
                 None => {
                     self.queue.lock().halt = Some(Stop::Suspended);
@@ -462,6 +447,15 @@ impl Worker {
             };
             entry.answer(result);
         }
+    }
+}
+
+impl Commits {
+    /// Notes that every commit is over; false if that was known.
+    fn end(&mut self) -> bool {
+        let behind = self.over < self.begun;
+        self.over = self.begun;
+        behind
     }
 }
 

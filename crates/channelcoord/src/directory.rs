@@ -9,7 +9,7 @@ use bitcoin::secp256k1::PublicKey;
 use chanstate::key::{KeyPart, KeyRange, Kind, RecordKey};
 use chanstate::record::ChannelRecord;
 use chanstate::{
-    ChannelId, ChannelNo, ChannelState, CommitmentHeight, PackageList, PackageShape,
+    ChannelChange, ChannelId, ChannelNo, ChannelState, CommitmentHeight, PackageList, PackageShape,
     ShortChannelId, Version,
 };
 use linknode::{Address, LinkNode, LinkNodeRecord};
@@ -161,35 +161,12 @@ impl Directory {
 
 impl Memory for Directory {
     fn applied(&self, set: &ChangeSet) -> Result<(), Failure> {
-        let mut diverged = None;
+        // Held throughout, so that nobody sees a part of the set.
+        let mut index = self.write();
         for change in &set.channels {
-            let no = change.channel();
-            let slot = self.read().open.get(&no).cloned();
-            if let Some(slot) = &slot {
-                slot.write().unwrap_or_else(PoisonError::into_inner).apply(change);
-            }
-            for record in change.puts() {
-                match record {
-                    chanstate::Record::Channel(row) => self.follow_row(row, slot.is_none(), change),
-                    chanstate::Record::Package(package)
-                        if !self.read().sources.contains_key(&package.source) =>
-                    {
-                        self.write().sources.insert(package.source, no);
-                    }
-                    chanstate::Record::Reclaim(_) => {
-                        let record = Record::Channel(record.clone());
-                        self.write().take_reclaim(&record);
-                    }
-                    _ => {}
-                }
-            }
-            if self.check_memory && !self.agrees(no) {
-                // The rest of the set is durable too, and memory has to follow it.
-                diverged.get_or_insert(Failure::Diverged(Subject::Channel(no)));
-            }
+            index.follow_channel(change);
         }
         for change in &set.link_nodes {
-            let mut index = self.write();
             for key in change.removes() {
                 index.drop_peer(change.node_id(), key);
             }
@@ -201,13 +178,17 @@ impl Memory for Directory {
             if let Op::Remove(key) = op
                 && let Some(no) = reclaim::job_of(key)
             {
-                let mut index = self.write();
                 for source in index.reclaims.remove(&no).unwrap_or_default() {
                     index.sources.remove(&source);
                 }
             }
         }
-        diverged.map_or(Ok(()), Err)
+        drop(index);
+        let mut channels = set.channels.iter().map(|change| change.channel());
+        match channels.find(|no| self.check_memory && !self.agrees(*no)) {
+            Some(no) => Err(Failure::Diverged(Subject::Channel(no))),
+            None => Ok(()),
+        }
     }
 
     fn conflict(&self, subject: Subject) {
@@ -235,28 +216,6 @@ impl Memory for Directory {
             }
             Failure::Read(error)
         })
-    }
-}
-
-impl Directory {
-    /// Follows a channel's creation and close.
-    fn follow_row(&self, row: &ChannelRecord, new: bool, change: &chanstate::ChannelChange) {
-        let listed =
-            self.read().listings.get(&row.funding_outpoint).is_some_and(|listing| {
-                listing.closed == row.closed && listing.pending == row.pending
-            });
-        if listed {
-            return;
-        }
-        let mut index = self.write();
-        index.list(row);
-        if row.closed {
-            index.open.remove(&row.no);
-        } else if new {
-            let mut state = ChannelState::new(row.clone());
-            state.apply(change);
-            index.open.insert(row.no, Arc::new(RwLock::new(state)));
-        }
     }
 }
 
@@ -327,6 +286,56 @@ impl Index {
 
     pub(crate) fn link_nodes(&self) -> impl Iterator<Item = LinkNode> {
         self.peers.values().map(Peer::assemble)
+    }
+
+    /// Follows what a change does to a channel.
+    fn follow_channel(&mut self, change: &ChannelChange) {
+        let no = change.channel();
+        let slot = self.slot(no);
+        if let Some(slot) = &slot {
+            slot.write().unwrap_or_else(PoisonError::into_inner).apply(change);
+        }
+        for record in change.puts() {
+            match record {
+                chanstate::Record::Channel(row) => self.follow_row(row, slot.is_none(), change),
+                chanstate::Record::Package(package) => {
+                    self.sources.entry(package.source).or_insert(no);
+                }
+                chanstate::Record::Reclaim(_) => {
+                    self.take_reclaim(&Record::Channel(record.clone()));
+                }
+                _ => {}
+            }
+        }
+        for key in change.removes() {
+            if let (Kind::Package, Some(KeyPart::Int(source))) = (key.kind, key.parts.first()) {
+                self.release_source(ShortChannelId(*source), slot.as_ref());
+            }
+        }
+    }
+
+    /// A package was removed: with the last one of a source, other channels may use it.
+    fn release_source(&mut self, source: ShortChannelId, slot: Option<&Slot>) {
+        let kept = |slot: &Slot| read_slot(slot).packages().any(|((_, of), _)| of == source);
+        if !slot.is_some_and(kept) {
+            self.sources.remove(&source);
+        }
+    }
+
+    /// Follows a channel's creation and close.
+    fn follow_row(&mut self, row: &ChannelRecord, new: bool, change: &ChannelChange) {
+        let listed = self.listing(row.funding_outpoint);
+        if listed.is_some_and(|it| it.closed == row.closed && it.pending == row.pending) {
+            return;
+        }
+        self.list(row);
+        if row.closed {
+            self.open.remove(&row.no);
+        } else if new {
+            let mut state = ChannelState::new(row.clone());
+            state.apply(change);
+            self.open.insert(row.no, Arc::new(RwLock::new(state)));
+        }
     }
 
     fn list(&mut self, row: &ChannelRecord) {

@@ -9,6 +9,7 @@ mod backend;
 mod change_set;
 mod committer;
 mod directory;
+mod footprint;
 mod locks;
 mod memory;
 mod reclaim;

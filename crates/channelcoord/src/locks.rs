@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bitcoin::secp256k1::PublicKey;
-use chanstate::{ChannelId, ChannelNo};
+use chanstate::{ChannelId, ChannelNo, ShortChannelId};
 use tokio::sync::OwnedMutexGuard;
 
 /// What can be locked, in the order in which several are locked.
@@ -16,6 +16,8 @@ pub(crate) enum Lockable {
     Peer(PublicKey),
     /// A channel.
     Channel(ChannelNo),
+    /// A source of packages: which channel files under it.
+    Source(ShortChannelId),
 }
 
 /// A lock that is held until the guard is dropped.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -17,18 +18,31 @@ use crate::record::Record;
 
 /// Keeps records in memory: for tests, and as the shortest model of what a backend does.
 ///
-/// Clones share their content, so a store can be closed and opened again on it. "Durable" lasts as
-/// long as one clone does.
-#[derive(Clone, Debug, Default)]
+/// Clones share their content, so a store can be closed and opened again on it: a clone is not
+/// released if the other one was. "Durable" lasts as long as one clone does.
+#[derive(Debug, Default)]
 pub struct MemoryBackend {
     content: Arc<Mutex<Content>>,
+    released: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct Content {
     head: Head,
     records: BTreeMap<RecordKey, Record>,
+    // Where each claim began.
+    began: BTreeMap<Epoch, Seq>,
 }
+
+/// The store was released.
+#[derive(Debug, Error)]
+#[error("store was released")]
+struct Released;
+
+/// Later commits hide which sets of a batch were applied.
+#[derive(Debug, Error)]
+#[error("traces of the batch were overwritten")]
+struct Overwritten;
 
 /// The batch does not follow the last commit.
 #[derive(Debug, Error)]
@@ -44,8 +58,22 @@ impl MemoryBackend {
         MemoryBackend::default()
     }
 
-    fn content(&self) -> MutexGuard<'_, Content> {
-        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    fn content(&self) -> Result<MutexGuard<'_, Content>, Released> {
+        let content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
+        // Under the lock, so that a release waits for the calls before it.
+        if self.released.load(Ordering::Relaxed) { Err(Released) } else { Ok(content) }
+    }
+}
+
+impl Clone for MemoryBackend {
+    fn clone(&self) -> MemoryBackend {
+        MemoryBackend { content: Arc::clone(&self.content), released: AtomicBool::new(false) }
+    }
+}
+
+impl From<Released> for BackendError {
+    fn from(released: Released) -> BackendError {
+        BackendError::Unavailable(Arc::new(released))
     }
 }
 
@@ -58,7 +86,7 @@ impl Content {
 #[async_trait]
 impl Backend for MemoryBackend {
     async fn claim(&self, at_least: Option<Seq>) -> Result<Head, ClaimError> {
-        let mut content = self.content();
+        let mut content = self.content().map_err(BackendError::from)?;
         match at_least {
             Some(at_least) if content.head.seq < at_least => {
                 return Err(ClaimError::TooOld { at_least, found: content.head.seq });
@@ -66,15 +94,20 @@ impl Backend for MemoryBackend {
             _ => {}
         }
         content.head.epoch = Epoch(content.head.epoch.0 + 1);
+        let Head { epoch, seq } = content.head;
+        content.began.insert(epoch, seq);
         Ok(content.head)
     }
 
     async fn release(&self) -> Result<(), BackendError> {
+        let _content = self.content();
+        self.released.store(true, Ordering::Relaxed);
         Ok(())
     }
 
     async fn commit(&self, batch: Batch<'_>) -> Result<Vec<Verdict>, CommitError> {
-        let mut content = self.content();
+        let content = self.content().map_err(|released| CommitError::NotStored(Arc::new(released)));
+        let mut content = content?;
         if batch.epoch != content.head.epoch {
             return Err(CommitError::Fenced { ours: batch.epoch, found: content.head.epoch });
         }
@@ -114,26 +147,38 @@ impl Backend for MemoryBackend {
 
     async fn settle(&self, batch: Batch<'_>) -> Result<Settled, BackendError> {
         // A commit here is never in doubt; answer all the same.
-        let content = self.content();
-        if content.head.seq < batch.last() {
-            return Ok(Settled::NotStored(content.head));
+        let content = self.content()?;
+        let head = content.head;
+        let next = Epoch(batch.epoch.0 + 1);
+        let reached = content.began.get(&next).copied().unwrap_or(head.seq);
+        if reached < batch.last() {
+            return Ok(Settled::NotStored(head));
         }
-        let verdicts = batch.sets.iter().map(|_| Verdict::Applied).collect();
-        Ok(Settled::Stored(verdicts, content.head))
+        let sets = (batch.before.0 + 1..).zip(batch.sets);
+        let verdicts = sets.map(|(number, set)| {
+            set.fate(Version(number), head.seq == batch.last(), |subject| {
+                Ok::<_, Released>(content.version(&subject.key()))
+            })
+        });
+        let verdicts: Option<_> = verdicts.collect::<Result<_, _>>()?;
+        let hidden = || BackendError::Unavailable(Arc::new(Overwritten));
+        Ok(Settled::Stored(verdicts.ok_or_else(hidden)?, head))
     }
 
     async fn read(&self, keys: &[RecordKey]) -> Result<Vec<Option<Record>>, BackendError> {
-        let content = self.content();
+        let content = self.content()?;
         Ok(keys.iter().map(|key| content.records.get(key).cloned()).collect())
     }
 
     async fn scan(&self, range: &KeyRange, limit: usize) -> Result<Vec<Record>, BackendError> {
         let first = RecordKey { kind: range.kind, parts: range.prefix.clone() };
         let start = match &range.after {
-            None => Bound::Included(first),
-            Some(after) => Bound::Excluded(RecordKey { kind: range.kind, parts: after.clone() }),
+            Some(after) if *after >= range.prefix => {
+                Bound::Excluded(RecordKey { kind: range.kind, parts: after.clone() })
+            }
+            _ => Bound::Included(first),
         };
-        let content = self.content();
+        let content = self.content()?;
         let inside =
             |key: &RecordKey| key.kind == range.kind && key.parts.starts_with(&range.prefix);
         let found = content.records.range((start, Bound::Unbounded));

@@ -195,9 +195,9 @@ impl std::fmt::Display for RecordKey {
 pub struct KeyRange {
     /// The kind.
     pub kind: Kind,
-    /// First components that all keys share; may be empty.
+    /// First components that all keys share, whole ones; may be empty.
     pub prefix: Vec<KeyPart>,
-    /// Components of the key to go on after.
+    /// Components of the key to go on after; there need not be such a record.
     pub after: Option<Vec<KeyPart>>,
 }
 
@@ -219,7 +219,12 @@ impl KeyRange {
         self
     }
 
-    /// The prefix as bytes that sort like it, kind included.
+    /// The prefix as bytes that sort like it, kind included: where the range begins in an engine
+    /// that sorts bytes.
+    ///
+    /// A key that starts with these bytes need not be in the range. A prefix ends with a whole
+    /// component, so where its last one is bytes, a longer component of a key may start with it and
+    /// is outside: the obligation `prefix` in the docs of `channelcoord::Backend`.
     pub fn prefix_bytes(&self) -> Vec<u8> {
         let mut out = vec![self.kind as u8];
         encode_parts(&self.prefix, &mut out);

@@ -256,7 +256,7 @@ impl Codec for UpdateBody {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum ListKind {
-    /// The peer's updates that our commitment has and no commitment signed for the peer has.
+    /// The peer's updates that our commitment has and the peer's commitment in force has not.
     UnsignedAcked = 0,
     /// Our updates that the peer's commitment has and our commitment has not.
     RemoteUnsignedLocal = 1,

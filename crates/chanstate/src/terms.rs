@@ -29,20 +29,24 @@ pub struct KeyDescriptor {
 }
 codec_struct!(KeyDescriptor { locator, public_key });
 
-/// Limits and keys that one side brought into a channel.
+/// Limits and keys of one side of a channel, its owner.
+///
+/// A limit binds the owner, whoever asked for it when the channel was opened: our reserve is what
+/// we must keep, our limits on HTLCs are for those that we offer. The dust limit and the delay are
+/// those of the owner's commitment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelConfig {
-    /// Outputs below are left out of this side's commitment.
+    /// Outputs below are left out of the owner's commitment.
     pub dust_limit: Amount,
-    /// Most that may be in flight towards this side.
+    /// Most that HTLCs offered by the owner may be worth at a time.
     pub max_pending_amount: MilliSatoshi,
-    /// What the other side must keep for itself.
+    /// What the owner must keep for itself.
     pub channel_reserve: Amount,
-    /// Smallest HTLC that this side accepts.
+    /// Smallest HTLC that the owner may offer.
     pub min_htlc: MilliSatoshi,
-    /// Most HTLCs in flight, at most 483 (BOLT 2).
+    /// Most HTLCs that the owner may offer at a time, at most 483 (BOLT 2).
     pub max_accepted_htlcs: u16,
-    /// Blocks that this side's outputs are delayed.
+    /// Blocks that the owner has to wait for what its own commitment pays it.
     pub csv_delay: u16,
     /// Key of the funding output.
     pub multisig_key: KeyDescriptor,
@@ -84,9 +88,9 @@ pub struct ChannelTerms {
     pub funding_broadcast_height: u32,
     /// Value of the funding output.
     pub capacity: Amount,
-    /// Our limits and keys.
+    /// Limits that bind us, and our keys.
     pub local_config: ChannelConfig,
-    /// The peer's limits and keys.
+    /// Limits that bind the peer, and its keys.
     pub remote_config: ChannelConfig,
     /// Root that our revocation secrets are derived from. Secret.
     pub revocation_root: [u8; 32],

@@ -1,70 +1,15 @@
-//! A store in one file, on the embedded engine [redb].
+//! Stores over key-value engines, and the one in a file of the embedded engine [redb].
 //!
-//! * [`RedbBackend`]: the backend. [`Options`] opens it with other than the default settings.
-//! * [`kv`]: what any key-value engine needs to become a backend: checksums, guards, change sets.
-//!
-//! ```
-//! use channelcoord::{Backend, Batch, ChangeSet, MetaRecord, Record, Verdict, meta_key};
-//!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # pollster::block_on(async {
-//! let dir = tempfile::tempdir()?;
-//! let store = kvstore::RedbBackend::open(dir.path().join("channels.redb"))?;
-//! let head = store.claim(None).await?;
-//!
-//! let record = Record::Meta(MetaRecord { name: "network".into(), value: "signet".into() });
-//! let sets = [ChangeSet { puts: vec![record.clone()], ..ChangeSet::default() }];
-//! let batch = Batch { epoch: head.epoch, before: head.seq, sets: &sets };
-//! let verdicts = store.commit(batch).await?;
-//!
-//! assert!(matches!(verdicts[..], [Verdict::Applied]));
-//! assert_eq!(store.read(&[meta_key("network")]).await?, [Some(record)]);
-//! # Ok(())
-//! # })
-//! # }
-//! ```
-//!
-//! # Durability
-//! A commit is one redb transaction with `Durability::Immediate`: pages that are not in use are
-//! written with their checksums, then a header that names them, then the file is synced once.
-//! When the call returns, the change survives a power cut, as far as the disk keeps what it said
-//! it synced. A power cut before that leaves either the whole batch or nothing: the header is kept
-//! twice, and after a crash redb takes the newer copy whose checksums hold.
-//!
-//! Two-phase commit is off. It costs a second sync for each commit and guards against someone who
-//! chooses both the bytes to be stored and the moment and page order of a crash.
-//!
-//! Quick repair is off. It would save the free-page map with each commit, which makes a small
-//! commit take more than half as long again; without it the first opening after a crash reads the
-//! whole file, at disk speed. After an orderly end, opening takes no time that depends on the size.
-//!
-//! # Damage
-//! Each value ends in a checksum over its key and itself. It is checked at every read, so that
-//! damage is reported with the record's name. redb's structure around the values has checksums
-//! of its own, which redb looks at after a crash only: damage there is reported without a name,
-//! and in the worst case makes a record seem absent. [`RedbBackend::check`] looks at all of them.
-//! Where redb panics over a damaged file, the panic is caught and reported as an error.
-//!
-//! # Failures
-//! redb goes on after a failed call that is no I/O error. After an I/O error it refuses everything
-//! until the file is opened again: calls then fail with `Unavailable` or `NotStored`, never with a
-//! wrong answer. If the I/O error struck the commit itself, the outcome is unknown, and the backend
-//! closes. A full disk usually shows up there, since redb writes its pages when it commits.
-//!
-//! # Blocking
-//! redb is synchronous: the calls do file I/O on the thread that polls them and never yield.
+//! * [`kv`]: what any key-value engine needs to become a backend: claims, checksums, guards,
+//!   change sets.
+//! * `RedbBackend`: the backend in a file of redb. `Options` opens it with other than the default
+//!   settings. Without the default feature `redb`, [`kv`] alone is built.
 //!
 //! [redb]: https://docs.rs/redb
 
-mod backend;
-mod engine;
-mod error;
-mod format;
 pub mod kv;
-mod open;
-mod tables;
+#[cfg(feature = "redb")]
+mod on_redb;
 
-pub use backend::RedbBackend;
-pub use error::{Fault, OpenError};
-pub use open::Options;
-pub use redb::StorageBackend;
+#[cfg(feature = "redb")]
+pub use on_redb::{Fault, OpenError, Options, Redb, RedbBackend, StorageBackend};

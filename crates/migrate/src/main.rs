@@ -5,19 +5,22 @@ mod terminal;
 use std::io::Write;
 use std::process::ExitCode;
 
+use clap::error::KindFormatter;
 use clap::{Parser, Subcommand};
 use migrate::command::{self, CopyOptions};
 use migrate::finding::{Finding, chain};
 use migrate::opened::{self, Failure};
-use migrate::url::{StoreName, StoreUrl};
+use migrate::url::{StoreUrl, UrlError};
 use serde::Serialize;
 
 use crate::terminal::Terminal;
 
 /// Moves the channel state of a Lightning node between stores, and out of lnd.
 ///
-/// Stores are named by URL: lnd-bolt:PATH, redb:PATH, sqlite:PATH. The path of an existing file is
-/// enough, its kind is recognised by its content.
+/// Stores are named by URL: lnd-bolt:PATH, redb:PATH, sqlite:PATH, or for PostgreSQL
+/// postgres://USER@HOST:PORT/DATABASE?schema=NAME. The path of an existing file is enough, its kind
+/// is recognised by its content. Without a schema, chanstore is meant. Put the password of a server
+/// into PGPASSWORD or ~/.pgpass: others can see a command line.
 ///
 /// Exit codes: 0 success, 1 the content stops the job (see each command), 2 usage, 3 something
 /// cannot be read or written.
@@ -38,16 +41,17 @@ struct Cli {
 enum Command {
     /// Check the source, copy it into a new store, and verify the copy.
     ///
-    /// The target appears when it is complete and verified; an existing file is not touched. A copy
-    /// that is killed leaves a directory .migrate-* beside the target, which can be deleted. Exit
-    /// code 1: findings in the source stop the copy, nothing was written.
+    /// The target appears when it is complete and verified; an existing file or schema is not
+    /// touched. A copy that is killed leaves a directory .migrate-* beside the target, or a schema
+    /// migrate_draft_* in its database, which can be deleted. Exit code 1: findings in the source
+    /// stop the copy, nothing was written.
     Copy {
         /// Store to copy.
         #[arg(long)]
-        from: StoreName,
-        /// Store to create, with its engine: redb:PATH or sqlite:PATH.
+        from: String,
+        /// Store to create, with its engine: redb:PATH, sqlite:PATH or postgres://...?schema=NAME.
         #[arg(long)]
-        to: StoreName,
+        to: String,
         /// Check the source and write nothing.
         #[arg(long)]
         dry_run: bool,
@@ -65,22 +69,22 @@ enum Command {
     Verify {
         /// Store that was copied.
         #[arg(long)]
-        from: StoreName,
+        from: String,
         /// Its copy.
         #[arg(long)]
-        to: StoreName,
+        to: String,
     },
     /// Read everything of a store and report damage and inconsistencies.
     ///
     /// Exit code 1: damage or inconsistencies were found.
     Check {
         /// The store.
-        store: StoreName,
+        store: String,
     },
     /// Show what a store holds.
     Inspect {
         /// The store.
-        store: StoreName,
+        store: String,
     },
 }
 
@@ -99,7 +103,7 @@ struct Refusal {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = parse();
     let terminal = Terminal::new(cli.json);
     let told = run(&cli, &terminal);
     terminal.finish();
@@ -121,6 +125,15 @@ fn main() -> ExitCode {
     }
 }
 
+/// Reads the command line, or ends with what is wrong with it.
+fn parse() -> Cli {
+    Cli::try_parse().unwrap_or_else(|error| match std::env::args().any(|it| it.contains('@')) {
+        // The usual message repeats what is not understood, and that may hold a password.
+        true => error.apply::<KindFormatter>().exit(),
+        false => error.exit(),
+    })
+}
+
 fn run(cli: &Cli, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let open = |url: &StoreUrl| opened::open(url, cli.allow_tombstoned);
     match &cli.command {
@@ -128,7 +141,7 @@ fn run(cli: &Cli, terminal: &Terminal) -> Result<ExitCode, Failure> {
             let options =
                 CopyOptions { dry_run: *dry_run, accept: *accept, skip_damaged: *skip_damaged };
             let from = resolve(from)?;
-            let to = to.resolve().map_err(|error| Failure::Usage(chain(&error)))?;
+            let to = StoreUrl::resolve(to).map_err(|error| Failure::Usage(chain(&error)))?;
             let report = command::copy(&from, &open(&from)?, &to, options, terminal)?;
             tell(cli, terminal, report)?;
             Ok(ExitCode::SUCCESS)
@@ -148,7 +161,7 @@ fn run(cli: &Cli, terminal: &Terminal) -> Result<ExitCode, Failure> {
         }
         Command::Inspect { store } => {
             let store = resolve(store)?;
-            // There is nothing to show of a file that must not be used.
+            // There is nothing to show of a store that must not be used.
             let opened = open(&store).map_err(|failure| Failure::Access(failure.to_string()))?;
             tell(cli, terminal, command::inspect(&store, &opened, terminal)?)?;
             Ok(ExitCode::SUCCESS)
@@ -156,8 +169,12 @@ fn run(cli: &Cli, terminal: &Terminal) -> Result<ExitCode, Failure> {
     }
 }
 
-fn resolve(name: &StoreName) -> Result<StoreUrl, Failure> {
-    name.resolve().map_err(|error| Failure::Access(chain(&error)))
+fn resolve(name: &str) -> Result<StoreUrl, Failure> {
+    let failed = |error: UrlError| match error.is_usage() {
+        true => Failure::Usage(chain(&error)),
+        false => Failure::Access(chain(&error)),
+    };
+    StoreUrl::resolve(name).map_err(failed)
 }
 
 fn code(good: bool) -> ExitCode {

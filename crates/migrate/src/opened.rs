@@ -2,12 +2,13 @@
 
 use std::fs::File;
 
-use channelcoord::{Backend, BackendError};
+use channelcoord::{Backend, BackendError, Head};
+use sqlstore::SqliteBackend;
 use thiserror::Error;
 
 use crate::finding::chain;
 use crate::lnd::source::{LndSource, SourceError};
-use crate::url::{Engine, StoreUrl};
+use crate::url::{Engine, ServerUrl, StoreUrl};
 
 /// A store opened for reading.
 pub enum Opened {
@@ -59,24 +60,32 @@ impl Failure {
 /// version); `Access` for anything else.
 pub fn open(url: &StoreUrl, allow_tombstoned: bool) -> Result<Opened, Failure> {
     let access = |error: &dyn std::error::Error| Failure::access(url, error);
+    let (engine, path) = match url {
+        StoreUrl::File { engine, path } => (engine, path),
+        StoreUrl::Server(server) => {
+            let store = server.options().open_read_only().map_err(|error| access(&error))?;
+            return Ok(Opened::Store(Box::new(store)));
+        }
+    };
     // Opening a pipe would wait for somebody to write to it.
-    if std::fs::metadata(&url.path).is_ok_and(|kind| !kind.is_file()) {
+    if std::fs::metadata(path).is_ok_and(|kind| !kind.is_file()) {
         return Err(Failure::Access(format!("{url}: not a regular file")));
     }
-    Ok(match url.engine {
+    Ok(match engine {
         Engine::LndBolt => {
-            let source = LndSource::open(&url.path, allow_tombstoned);
+            let source = LndSource::open(path, allow_tombstoned);
             Opened::Lnd(Box::new(source.map_err(|error| match is_access(&error) {
                 true => access(&error),
                 false => Failure::content(url, &error),
             })?))
         }
-        Engine::Redb => Opened::Store(Box::new(
-            redb().open_read_only(&url.path).map_err(|error| access(&error))?,
-        )),
-        Engine::Sqlite => Opened::Store(Box::new(
-            sqlstore::SqliteBackend::open_read_only(&url.path).map_err(|error| access(&error))?,
-        )),
+        Engine::Redb => {
+            Opened::Store(Box::new(redb().open_read_only(path).map_err(|error| access(&error))?))
+        }
+        Engine::Sqlite => {
+            let store = SqliteBackend::open_read_only(path).map_err(|error| access(&error))?;
+            Opened::Store(Box::new(store))
+        }
     })
 }
 
@@ -105,33 +114,93 @@ fn redb() -> kvstore::Options {
 /// # Errors
 /// `Access`.
 pub fn open_damaged(url: &StoreUrl) -> Result<Option<Opened>, Failure> {
-    if url.engine != Engine::Sqlite {
-        return Ok(None);
-    }
-    let store = sqlstore::SqliteBackend::open_read_only(&url.path)
-        .map_err(|error| Failure::access(url, &error))?;
-    Ok(Some(Opened::Store(Box::new(store.without_checksums()))))
+    let access = |error| Failure::access(url, &error);
+    let store: Box<dyn Backend> = match url {
+        StoreUrl::File { engine: Engine::Sqlite, path } => {
+            Box::new(SqliteBackend::open_read_only(path).map_err(access)?.without_checksums())
+        }
+        StoreUrl::Server(server) => {
+            Box::new(server.options().open_read_only().map_err(access)?.without_checksums())
+        }
+        StoreUrl::File { .. } => return Ok(None),
+    };
+    Ok(Some(Opened::Store(store)))
 }
 
-/// Makes sure that no node writes a store while it is copied; hold the result until the end.
-///
-/// The readers of lnd's databases and of redb's lock the file themselves.
+/// Bytes that a store takes.
 ///
 /// # Errors
-/// `Access` while the store is in use.
-pub fn keep_writers_out(url: &StoreUrl) -> Result<Option<File>, Failure> {
-    if url.engine != Engine::Sqlite {
-        return Ok(None);
+/// `Access`.
+pub fn size(url: &StoreUrl) -> Result<u64, Failure> {
+    match url {
+        StoreUrl::File { path, .. } => {
+            Ok(std::fs::metadata(path).map_err(|error| Failure::access(url, &error))?.len())
+        }
+        StoreUrl::Server(server) => {
+            let standing = server.options().standing();
+            Ok(standing.map_err(|error| Failure::access(url, &error))?.bytes)
+        }
     }
-    let mut lock = url.path.as_os_str().to_owned();
-    lock.push(".lock");
-    match File::open(lock) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Failure::access(url, &error)),
-        Ok(file) => match file.try_lock_shared() {
-            Ok(()) => Ok(Some(file)),
-            Err(error) => Err(Failure::access(format!("{url} is in use"), &error)),
-        },
+}
+
+/// That no node writes a store while it is copied.
+#[derive(Debug)]
+pub enum Quiet {
+    /// The reader of the store locks its file itself.
+    ByReader,
+    /// Kept for as long as the lock is held.
+    ByLock(File),
+    /// Nothing is locked on a server, since a source is only read: it must not have moved.
+    AsOf(Head),
+}
+
+impl Quiet {
+    /// Makes sure that no node has a store open.
+    ///
+    /// # Errors
+    /// `Access` while the store is in use.
+    pub fn of(url: &StoreUrl) -> Result<Quiet, Failure> {
+        let path = match url {
+            StoreUrl::Server(server) => return Ok(Quiet::AsOf(free_head(url, server)?)),
+            StoreUrl::File { engine: Engine::Sqlite, path } => path,
+            StoreUrl::File { .. } => return Ok(Quiet::ByReader),
+        };
+        let mut lock = path.as_os_str().to_owned();
+        lock.push(".lock");
+        match File::open(lock) {
+            // Nobody has ever written it.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Quiet::ByReader),
+            Err(error) => Err(Failure::access(url, &error)),
+            Ok(file) => match file.try_lock_shared() {
+                Ok(()) => Ok(Quiet::ByLock(file)),
+                Err(error) => Err(Failure::access(format!("{url} is in use"), &error)),
+            },
+        }
+    }
+
+    /// Makes sure that none had it open since.
+    ///
+    /// # Errors
+    /// `Access` if one had.
+    pub fn confirm(&self, url: &StoreUrl) -> Result<(), Failure> {
+        match (self, url) {
+            (Quiet::AsOf(head), StoreUrl::Server(server)) if free_head(url, server)? != *head => {
+                Err(Failure::Access(format!("{url} was in use while it was copied")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Where a store on a server stands, unless a node holds it.
+fn free_head(url: &StoreUrl, server: &ServerUrl) -> Result<Head, Failure> {
+    let standing = server.options().standing().map_err(|error| Failure::access(url, &error))?;
+    match standing.holder {
+        None => Ok(standing.head),
+        Some((instance, remaining)) => Err(Failure::Access(format!(
+            "{url} is in use: its lease is held by {instance}, for {} s unless it is renewed",
+            remaining.as_secs()
+        ))),
     }
 }
 
@@ -141,11 +210,18 @@ pub fn keep_writers_out(url: &StoreUrl) -> Result<Option<File>, Failure> {
 /// `Usage` for an engine that cannot be written; `Access`.
 pub fn create(url: &StoreUrl, shown: &StoreUrl) -> Result<Box<dyn Backend>, Failure> {
     let access = |error: &dyn std::error::Error| Failure::access(shown, error);
-    Ok(match url.engine {
-        Engine::LndBolt => return Err(Failure::Usage("lnd's databases are only read".into())),
-        Engine::Redb => Box::new(redb().create(&url.path).map_err(|error| access(&error))?),
-        Engine::Sqlite => {
-            Box::new(sqlstore::SqliteBackend::create(&url.path).map_err(|error| access(&error))?)
+    Ok(match url {
+        StoreUrl::File { engine: Engine::LndBolt, .. } => {
+            return Err(Failure::Usage("lnd's databases are only read".into()));
+        }
+        StoreUrl::File { engine: Engine::Redb, path } => {
+            Box::new(redb().create(path).map_err(|error| access(&error))?)
+        }
+        StoreUrl::File { engine: Engine::Sqlite, path } => {
+            Box::new(SqliteBackend::create(path).map_err(|error| access(&error))?)
+        }
+        StoreUrl::Server(server) => {
+            Box::new(server.options().create().map_err(|error| access(&error))?)
         }
     })
 }

@@ -89,7 +89,7 @@ impl<'a> Writer<'a> {
                 Verdict::Conflict(subject) => {
                     return Err(WriteError::Refused(format!("{subject:?} exists already")));
                 }
-                Verdict::Refused { record, cause } => {
+                Verdict::Refused { record, cause } | Verdict::Damaged { record, cause } => {
                     return Err(WriteError::Refused(format!("{record}: {cause}")));
                 }
             }

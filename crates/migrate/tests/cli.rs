@@ -2,32 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+#[path = "common/command.rs"]
+mod command;
 
-use serde_json::Value;
-use tempfile::TempDir;
+use std::path::Path;
+use std::process::Command;
+
+use command::{Desk, code, copy, fixture, json, migrate, stderr, verify};
 
 /// Databases that lnd wrote and that are sound.
 const SOUND: [&str; 7] =
     ["node.db", "deep.db", "legacy.db", "legacy31.db", "pages16k.db", "freelist.db", "empty.db"];
 
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/lnd").join(name)
-}
-
-/// A directory of its own for each test.
-struct Desk(TempDir);
-
 impl Desk {
-    fn new() -> Desk {
-        Desk(tempfile::tempdir().unwrap())
-    }
-
-    fn url(&self, engine: &str, name: &str) -> String {
-        format!("{engine}:{}", self.0.path().join(name).display())
-    }
-
     /// Names of the files that are there.
     fn files(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.0.path()).unwrap();
@@ -36,30 +23,6 @@ impl Desk {
         names.sort();
         names
     }
-}
-
-fn migrate(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_migrate")).args(arguments).output().unwrap()
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-fn json(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-fn copy(from: &str, to: &str) -> Output {
-    migrate(&["copy", "--from", from, "--to", to])
-}
-
-fn verify(from: &str, to: &str) -> Output {
-    migrate(&["verify", "--from", from, "--to", to])
 }
 
 /// Copies an lnd database to both engines, and from redb on to SQLite; everything must be equal.

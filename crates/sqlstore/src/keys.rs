@@ -159,11 +159,16 @@ fn lower_bound<'a>(columns: &[Column], wide: bool, parts: &'a [KeyPart]) -> Boun
             }
             Limit::BeforeAll if index == 0 => return Bound::None,
             Limit::AfterAll if index == 0 => return Bound::End,
-            // Only first columns are wide, or bytes: the others hold numbers below 2^63.
-            Limit::BeforeAll => Value::Int(-1),
-            Limit::AfterAll => Value::Int(i64::MAX),
+            // Only first columns are wide, or bytes: the others hold numbers below 2^63, or flags,
+            // and no flag is the last one.
+            Limit::BeforeAll => [0, -1],
+            Limit::AfterAll => [1, i64::MAX],
         };
-        values.resize(columns.len(), filler);
+        let fill = |column: &Column| match column.ty {
+            Type::Bool => Value::Int(filler[0]),
+            _ => Value::Int(filler[1]),
+        };
+        values.extend(columns.iter().skip(index).map(fill));
         break;
     }
     Bound::After(values)
@@ -182,6 +187,7 @@ enum Limit<'a> {
 fn limit<'a>(column: &Column, wide: bool, part: Option<&'a KeyPart>) -> Limit<'a> {
     match (column.ty, part) {
         (_, None) => Limit::BeforeAll,
+        (Type::Bool, Some(KeyPart::Int(2..))) => Limit::AfterAll,
         (Type::Int | Type::Bool, Some(KeyPart::Int(value))) => {
             if value.cast_signed() < 0 && !wide {
                 Limit::AfterAll
@@ -202,6 +208,7 @@ fn prefix_values<'a>(table: &Table, parts: &'a [KeyPart]) -> Option<Vec<Value<'a
         return None;
     }
     let value = |(column, part): (&Column, &'a KeyPart)| match (column.ty, part) {
+        (Type::Bool, KeyPart::Int(2..)) => None,
         (Type::Int | Type::Bool, KeyPart::Int(value)) => Some(Value::unsigned(*value)),
         (Type::Blob, KeyPart::Bytes(bytes)) => Some(Value::Blob(bytes)),
         (Type::Text, KeyPart::Bytes(bytes)) => Some(Value::Text(bytes)),

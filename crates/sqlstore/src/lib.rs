@@ -1,4 +1,4 @@
-//! SQLite behind the [`Backend`](channelcoord::Backend) of `channelcoord`.
+//! SQLite and PostgreSQL behind the [`Backend`](channelcoord::Backend) of `channelcoord`.
 //!
 //! ```
 //! use channelcoord::{Backend, Batch, ChangeSet, MetaRecord, Record, Verdict};
@@ -36,7 +36,9 @@
 //!
 //! Every row carries a checksum over its table and all its values.
 //!
-//! # Durability
+//! # SQLite
+//!
+//! [`SqliteBackend`] keeps a store in one file.
 //!
 //! SQLite runs with a write-ahead log that is synced before a commit returns. What one commit stored
 //! is seen by every later read, and by no read before it is durable.
@@ -46,28 +48,48 @@
 //!
 //! An operator who keeps a read transaction open keeps the log from being emptied, so that it grows.
 //!
-//! # One writer
-//!
 //! A lock on the file `<path>.lock` keeps a second writer out; see [`OpenError::InUse`]. Beside it
 //! each claim raises an epoch that each commit checks.
+//!
+//! # PostgreSQL
+//!
+//! [`PostgresOptions`] open a [`PostgresBackend`], which keeps a store in one schema of a database;
+//! see `POSTGRESQL.md`.
+//!
+//! A batch is one statement, which PostgreSQL commits by itself, in one round trip. If the connection
+//! is lost on the way, the same statement is sent again: it can only take effect once. So callers see
+//! `Unknown` only if the server stays away for longer than [`PostgresOptions::patience`].
+//!
+//! A lease keeps other node instances out until it ends or is given back; see
+//! [`PostgresOptions::instance`]. Beside it each claim raises the epoch that each commit checks.
 //!
 //! # Layers
 //!
 //! * `schema`: the schema text, with tokens for what differs between SQL engines.
 //! * `table`: which record goes into which columns; `columns` and `row` carry values there and
 //!   back; `keys` turns keys and ranges into values.
-//! * `statement`: statement texts, generated from the tables.
+//! * `statement`, `text`: statement texts, generated from the tables.
+//! * `verdict`: what becomes of the sets of a batch.
 //! * `sqlite`: connections, transactions, reads. Nothing above it knows SQLite.
+//! * `postgres`: `part` and `batch` make one statement of a batch, `commit` and `settle` see it
+//!   through, `lease` says who may write, `worker` are the threads that all of it runs on.
 
 mod columns;
+mod fault;
 mod keys;
 mod open;
+mod postgres;
 mod row;
 mod schema;
 mod sqlite;
 mod statement;
 mod table;
+mod text;
 mod value;
+mod verdict;
 
-pub use open::OpenError;
+pub use open::{OpenError, StoreName};
+#[cfg(feature = "single-statements")]
+pub use postgres::SingleStatements;
+pub use postgres::{PostgresBackend, PostgresOptions, Standing};
 pub use sqlite::SqliteBackend;

@@ -6,22 +6,44 @@ use std::path::PathBuf;
 use chanstate::Cause;
 use thiserror::Error;
 
+/// Where a store is: the path of its file, or the server and schema that hold it.
+pub type StoreName = String;
+
 /// Why a store cannot be opened.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// There is something at the path already.
-    #[error("{} exists already", .0.display())]
-    Exists(PathBuf),
-    /// There is nothing at the path, or an empty file.
-    #[error("no store at {}", .0.display())]
-    Absent(PathBuf),
+    /// There is something at the place already.
+    #[error("{0} exists already")]
+    Exists(StoreName),
+    /// There is nothing at the place, or an empty file.
+    #[error("no store at {0}")]
+    Absent(StoreName),
     /// Another process, or another backend of this one, has the store open for writing.
-    #[error("store {} is in use", .0.display())]
-    InUse(PathBuf),
-    /// The file is no SQLite database, or the database of something else.
-    #[error("{} is not a store", .0.display())]
-    Foreign(PathBuf),
+    #[error("store {0} is in use")]
+    InUse(StoreName),
+    /// The place holds something else.
+    #[error("{0} is not a store")]
+    Foreign(StoreName),
+    /// A name or URL that no server understands, or a number that makes no sense.
+    #[error("{option} cannot be used")]
+    Option {
+        /// What it is for.
+        option: &'static str,
+        /// What is wrong with it.
+        #[source]
+        cause: Cause,
+    },
+    /// The store belongs to another node, or to another network.
+    #[error("store is of {what} {found}, not {expected}")]
+    Owner {
+        /// `node` or `network`.
+        what: &'static str,
+        /// What was asked for.
+        expected: String,
+        /// What the store says.
+        found: String,
+    },
     /// A newer release wrote the store.
     #[error("schema version {found}, newest known is {newest}")]
     Newer {
@@ -45,10 +67,10 @@ pub enum OpenError {
         /// Schema version that the step leads to.
         version: u32,
     },
-    /// SQLite did not accept a setting that the store relies on.
+    /// The engine does not have a setting that the store relies on.
     #[error("{name} is {found} instead of {expected}")]
     Setting {
-        /// Name of the pragma.
+        /// Name of the setting.
         name: &'static str,
         /// Value that is needed.
         expected: String,
@@ -64,7 +86,7 @@ pub enum OpenError {
         #[source]
         source: io::Error,
     },
-    /// SQLite failed.
+    /// The engine failed.
     #[error("engine failed")]
     Engine(#[source] Cause),
 }

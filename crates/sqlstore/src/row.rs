@@ -3,7 +3,7 @@
 use chanstate::codec::{Codec, DecodeError};
 use thiserror::Error;
 
-use crate::columns::Scalar;
+use crate::columns::{Columns, Scalar};
 use crate::table::Table;
 use crate::value::{Sink, Source, Value};
 
@@ -49,6 +49,34 @@ impl<'a> RowWriter<'a> {
     pub(crate) fn finish(self) {
         self.sink.push(Value::Int(self.checksum.finish()));
     }
+}
+
+/// The checksum of a row.
+pub(crate) fn checksum(table: &Table, row: &impl Columns) -> i64 {
+    struct Last(i64);
+    impl Sink for Last {
+        fn push(&mut self, value: Value<'_>) {
+            if let Value::Int(value) = value {
+                self.0 = value;
+            }
+        }
+    }
+    let (mut last, mut scratch) = (Last(0), Vec::new());
+    let mut writer = RowWriter::new(table, &mut last, &mut scratch);
+    row.write(&mut writer);
+    writer.finish();
+    last.0
+}
+
+/// The bits of a row's checksum that change when its last value does. A CRC is linear, so they do
+/// not depend on the other values, and a wrong checksum stays wrong.
+pub(crate) fn checksum_change(from: Value<'_>, to: Value<'_>) -> i64 {
+    let of = |value| {
+        let mut checksum = Checksum(crc32fast::Hasher::new());
+        checksum.update(value);
+        checksum.finish()
+    };
+    of(from) ^ of(to)
 }
 
 /// What to do about the checksum of a row that is read.

@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use crate::schema::Dialect;
+use crate::schema::{Dialect, LongKeys};
 use crate::table::Table;
 
 /// The statements of one table.
@@ -45,7 +45,7 @@ impl Statements {
             upsert: text.upsert(table.indexed),
             replace: (!table.indexed.is_empty()).then(|| text.upsert(&[])),
             version: text.version(),
-            delete: format!("delete from {} where {}", table.name, text.equal(0..table.key)),
+            delete: format!("delete from {} where {}", table.name, text.same_key()),
             scans: (0..table.key).map(|given| text.scan(given)).collect(),
         }
     }
@@ -58,7 +58,7 @@ struct Text<'a> {
 
 impl Text<'_> {
     fn get(&self) -> String {
-        format!("{} where {}", self.select(), self.equal(0..self.table.key))
+        format!("{} where {}", self.select(), self.same_key())
     }
 
     fn upsert(&self, indexed: &[&str]) -> String {
@@ -75,8 +75,8 @@ impl Text<'_> {
             "insert into {} ({}, checksum) values ({values}) \
              on conflict ({}) do update set {updated}{guard}{same}",
             self.table.name,
-            self.names(0..count),
-            self.names(0..self.table.key),
+            self.table.names(0..count),
+            conflict(self.table, self.dialect),
         )
     }
 
@@ -93,7 +93,14 @@ impl Text<'_> {
     fn plain_scan(&self, given: usize) -> Scan {
         let key = self.table.key;
         let prefix = self.equal(0..given);
-        let after = self.after(given..key, given + 1);
+        let after = match self.long_keys() {
+            // An index leads to those that begin alike, the comparison goes on from there.
+            Some(LongKeys { start, .. }) => {
+                let (name, number) = (self.table.names(0..1), self.dialect.parameter(1));
+                format!("{} >= {} and {name} > {number}", start(&name), start(&number))
+            }
+            None => self.after(given..key, given + 1),
+        };
         let joined = if given == 0 { after } else { format!("{prefix} and {after}") };
         let prefix = if given == 0 { prefix } else { format!(" where {prefix}") };
         Scan {
@@ -106,7 +113,7 @@ impl Text<'_> {
     /// bound on the first column alone, the engine seeks by the whole key.
     fn wide_scan(&self) -> Scan {
         let key = self.table.key;
-        let first = self.names(0..1);
+        let first = self.table.names(0..1);
         let (low, high) = (self.dialect.parameter(1), self.dialect.parameter(2));
         let last = self.dialect.parameter(key + 1);
         let between = format!("{first} >= {low} and {first} <= {high}");
@@ -118,13 +125,24 @@ impl Text<'_> {
     }
 
     fn select(&self) -> String {
-        let names = self.names(0..self.table.columns.len());
+        let names = self.table.names(0..self.table.columns.len());
         format!("select {names}, checksum from {}", self.table.name)
     }
 
     fn page(&self, limit: usize) -> String {
-        let key = self.names(0..self.table.key);
-        format!(" order by {key} limit {}", self.dialect.parameter(limit))
+        let key = self.table.names(0..self.table.key);
+        let start = self.long_keys().map_or(String::new(), |long| (long.start)(&key) + ", ");
+        format!(" order by {start}{key} limit {}", self.dialect.parameter(limit))
+    }
+
+    /// The whole key equal to the first parameters.
+    fn same_key(&self) -> String {
+        let number = |index: usize, _: &str| self.dialect.parameter(index + 1);
+        same_key(self.table, self.dialect, |_, column| column.to_owned(), number)
+    }
+
+    fn long_keys(&self) -> Option<LongKeys> {
+        self.dialect.long_keys.filter(|_| self.table.long)
     }
 
     /// Key columns equal to the parameters with their numbers.
@@ -132,22 +150,13 @@ impl Text<'_> {
         let equal = |(index, name): (usize, &str)| {
             format!("{name} = {}", self.dialect.parameter(index + 1))
         };
-        list(" and ", self.some(columns.clone()).enumerate().map(equal))
+        list(" and ", self.table.some(columns).enumerate().map(equal))
     }
 
     /// Key columns after the parameters from `first` on.
     fn after(&self, columns: Range<usize>, first: usize) -> String {
         let parameters = self.parameters(first..first + columns.len());
-        format!("({}) > ({parameters})", self.names(columns))
-    }
-
-    fn names(&self, columns: Range<usize>) -> String {
-        list(", ", self.some(columns).map(str::to_owned))
-    }
-
-    fn some(&self, columns: Range<usize>) -> impl Iterator<Item = &str> {
-        let named = self.table.columns.iter().map(|column| &*column.name);
-        named.skip(columns.start).take(columns.len())
+        format!("({}) > ({parameters})", self.table.names(columns))
     }
 
     fn parameters(&self, numbers: Range<usize>) -> String {
@@ -155,7 +164,37 @@ impl Text<'_> {
     }
 }
 
-fn list(separator: &str, items: impl Iterator<Item = String>) -> String {
+/// Says that two keys of a table are the same; each is given as an expression for every key column,
+/// by position and name.
+pub(crate) fn same_key(
+    table: &Table,
+    dialect: &Dialect,
+    one: impl Fn(usize, &str) -> String,
+    other: impl Fn(usize, &str) -> String,
+) -> String {
+    let same = |(index, column): (usize, &str)| {
+        let (one, other) = (one(index, column), other(index, column));
+        match dialect.long_keys.filter(|_| table.long) {
+            Some(LongKeys { digest, .. }) => {
+                format!("{} = {} and {one} = {other}", digest(&one), digest(&other))
+            }
+            None => format!("{one} = {other}"),
+        }
+    };
+    list(" and ", table.some(0..table.key).enumerate().map(same))
+}
+
+/// What an insertion must not have twice.
+pub(crate) fn conflict(table: &Table, dialect: &Dialect) -> String {
+    let key = table.names(0..table.key);
+    match dialect.long_keys.filter(|_| table.long) {
+        Some(LongKeys { digest, .. }) => format!("({})", digest(&key)),
+        None => key,
+    }
+}
+
+/// Joins items.
+pub(crate) fn list(separator: &str, items: impl Iterator<Item = String>) -> String {
     items.collect::<Vec<_>>().join(separator)
 }
 
@@ -165,11 +204,11 @@ mod tests {
 
     use super::*;
     use crate::schema::SQLITE;
-    use crate::table::table;
+    use crate::table;
 
     #[test]
     fn statements_of_a_table_with_a_wide_key() {
-        let statements = Statements::new(&table(Kind::FinalHtlc), &SQLITE);
+        let statements = Statements::new(table::of_kind(Kind::FinalHtlc), &SQLITE);
         let select = "select scid, id, settled, offchain, checksum from final_htlc";
         assert_eq!(statements.get, format!("{select} where scid = ?1 and id = ?2"));
         assert_eq!(statements.delete, "delete from final_htlc where scid = ?1 and id = ?2");
@@ -193,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_channel_row_keeps_its_indexed_columns() {
-        let statements = Statements::new(&table(Kind::Channel), &SQLITE);
+        let statements = Statements::new(table::of_kind(Kind::Channel), &SQLITE);
         assert!(!statements.upsert.contains("txid = excluded.txid,"));
         assert!(statements.upsert.ends_with(
             " where channel.txid = excluded.txid and channel.vout = excluded.vout \
@@ -206,7 +245,7 @@ mod tests {
     fn parameters_are_first_mentioned_in_ascending_order() {
         for kind in Kind::ALL {
             let Statements { get, upsert, replace, version, delete, scans } =
-                Statements::new(&table(kind), &SQLITE);
+                Statements::new(table::of_kind(kind), &SQLITE);
             let scans = scans.into_iter().flat_map(|scan| [scan.all, scan.after]);
             for text in [get, upsert, delete].into_iter().chain(replace).chain(version).chain(scans)
             {

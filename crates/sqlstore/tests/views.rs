@@ -133,9 +133,9 @@ fn balances() {
         "1999000000",
         "60000",
         "30000",
-        // What the peer's configuration asks of us, and the reverse.
-        "20003",
+        // Our reserve is in our configuration, the peer's in its own.
         "10003",
+        "20003",
         "970",
         "253",
     ];

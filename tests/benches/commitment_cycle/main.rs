@@ -11,6 +11,8 @@
 
 #![allow(clippy::expect_used, reason = "a benchmark that fails has nothing to report")]
 
+#[path = "../shared/mod.rs"]
+mod shared;
 mod workload;
 
 use std::fs::{File, OpenOptions};
@@ -20,7 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use channelcoord::{Backend, Store, StoreOptions};
-use criterion::{BenchmarkGroup, BenchmarkId, Criterion, measurement::WallTime};
+use criterion::{BenchmarkGroup, BenchmarkId, measurement::WallTime};
 
 use crate::workload::Link;
 
@@ -43,11 +45,7 @@ const BACKENDS: [(&str, Open); 2] = [
 ];
 
 fn main() {
-    let mut criterion = Criterion::default()
-        .sample_size(10)
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(4))
-        .configure_from_args();
+    let mut criterion = shared::criterion();
     let mut lines = Vec::new();
     let mut group = criterion.benchmark_group("commitment_cycle");
     for in_flight in IN_FLIGHT {
@@ -106,11 +104,8 @@ fn measure_store(
     in_flight: usize,
     channels: usize,
 ) -> Measured {
-    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("temporary directory");
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .build()
-        .expect("runtime starts");
+    let dir = shared::directory();
+    let runtime = shared::runtime();
     let open_store = || {
         runtime
             .block_on(Store::open_shared(open(dir.path()), StoreOptions::default()))
@@ -138,7 +133,9 @@ fn measure_store(
             }
             let before = written_bytes();
             let start = Instant::now();
-            links = run(&runtime, &store, std::mem::take(&mut links), each);
+            links = shared::at_once(&runtime, std::mem::take(&mut links), |link| {
+                run(link, store.clone(), each)
+            });
             let time = start.elapsed();
             let cycles = each * links.len() as u64;
             totals.cycles += cycles;
@@ -150,27 +147,12 @@ fn measure_store(
     totals.mean()
 }
 
-/// Lets every channel run `each` cycles, all at the same time.
-fn run(runtime: &tokio::runtime::Runtime, store: &Store, links: Vec<Link>, each: u64) -> Vec<Link> {
-    let tasks: Vec<_> = links
-        .into_iter()
-        .map(|mut link| {
-            let store = store.clone();
-            runtime.spawn(async move {
-                for _ in 0..each {
-                    link.cycle(&store).await;
-                }
-                link
-            })
-        })
-        .collect();
-    runtime.block_on(async {
-        let mut links = Vec::new();
-        for task in tasks {
-            links.push(task.await.expect("cycle succeeds"));
-        }
-        links
-    })
+/// Runs cycles, one after the other.
+async fn run(mut link: Link, store: Store, cycles: u64) -> Link {
+    for _ in 0..cycles {
+        link.cycle(&store).await;
+    }
+    link
 }
 
 fn measure_raw(
@@ -178,7 +160,7 @@ fn measure_raw(
     name: &str,
     bytes: u64,
 ) -> Option<Duration> {
-    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("temporary directory");
+    let dir = shared::directory();
     let file = raw_file(&dir.path().join("raw"), bytes);
     let piece = vec![0x5a; (bytes as usize).div_ceil(3)];
     let mut totals = Totals::default();

@@ -1,94 +1,27 @@
 //! What a backend owes to the store, asked of it directly.
 
-use std::sync::Arc;
-
-use bitcoin::secp256k1::PublicKey;
 use channelcoord::{
-    Backend, Batch, ChangeSet, ClaimError, CommitError, Head, MetaRecord, PackageAck, Record, Seq,
-    Subject, Verdict, meta_key,
+    BackendError, Batch, ChangeSet, ClaimError, CommitError, MetaRecord, Record, Seq, Subject,
+    Verdict, meta_key,
 };
 use chanstate::key::{KeyRange, Kind, RecordKey};
-use chanstate::record::{PackageRecord, PackageUpdateRecord, UpdateBody, UpdateRef};
-use chanstate::{ChannelChange, ChannelNo, FinalHtlcRecord, PackageList, Version, transition};
+use chanstate::record::PackageRecord;
+use chanstate::{ChannelNo, FinalHtlcRecord, Version};
 use linknode::LinkNodeChange;
 
-use crate::values::{self, link_node, new_channel, peer};
-use crate::{Place, inspect};
+use crate::values::sets::{
+    acking, changing, creating, forgetting, meeting, noting, orphan_package, putting, removing,
+    touching,
+};
+use crate::values::{self, link_node, peer};
+use crate::{Claimed, Place, inspect};
 
-/// A claimed backend at its newest sequence number.
-struct Claimed {
-    backend: Arc<dyn Backend>,
-    head: Head,
-}
-
-impl Claimed {
-    async fn new(place: &dyn Place) -> Claimed {
-        let backend = place.open();
-        let head = backend.claim(None).await.unwrap();
-        Claimed { backend, head }
-    }
-
-    async fn reopen(self, place: &dyn Place) -> Claimed {
-        self.backend.release().await.unwrap();
-        drop(self.backend);
-        Claimed::new(place).await
-    }
-
-    /// Commits sets as the store does, and gives each its verdict.
-    async fn commit(&mut self, mut sets: Vec<ChangeSet>) -> Vec<Verdict> {
-        for (version, set) in (self.head.seq.0 + 1..).zip(&mut sets) {
-            set.stamp(Version(version));
-        }
-        let batch = Batch { epoch: self.head.epoch, before: self.head.seq, sets: &sets };
-        let verdicts = self.backend.commit(batch).await.unwrap();
-        self.head.seq = batch.last();
-        verdicts
-    }
-
-    /// Commits one set that must apply.
-    async fn apply(&mut self, set: ChangeSet) {
-        let verdicts = self.commit(vec![set]).await;
-        assert!(matches!(verdicts[..], [Verdict::Applied]), "{verdicts:?}");
-    }
-
-    async fn has(&self, name: &str) -> bool {
-        self.backend.read(&[meta_key(name)]).await.unwrap() == [Some(meta(name))]
-    }
-}
-
-fn meta(name: &str) -> Record {
-    Record::Meta(MetaRecord { name: name.into(), value: values::bytes("meta", 1, 40) })
-}
-
-/// A set that stores a value of the store.
-fn noting(name: &str) -> ChangeSet {
-    ChangeSet { puts: vec![meta(name)], ..ChangeSet::default() }
-}
-
-/// The creation of channel `n`, with a value of the store to tell whether it was applied.
-fn creating(n: u64, name: &str) -> ChangeSet {
-    let change = transition::open(ChannelNo(n), &new_channel(n, peer(n))).unwrap();
-    ChangeSet { channels: vec![change], ..noting(name) }
-}
-
-/// A change of channel `n` that was computed from `version`.
-fn changing(n: u64, version: u64, name: &str) -> ChangeSet {
-    let change = transition::open(ChannelNo(n), &new_channel(n, peer(n))).unwrap();
-    let chanstate::Record::Channel(row) = &change.puts()[0] else { panic!("the row comes first") };
-    let row = chanstate::record::ChannelRecord { version: Version(version), ..row.clone() };
-    ChangeSet { channels: vec![ChannelChange::new(row)], ..noting(name) }
-}
-
-fn touching(node: u64, version: u64, name: &str) -> ChangeSet {
-    let change = LinkNodeChange::touch(&link_node(node), Version(version));
-    ChangeSet { link_nodes: vec![change], ..noting(name) }
-}
-
-fn is_conflict(verdict: &Verdict, subject: Subject) -> bool {
+pub(super) fn is_conflict(verdict: &Verdict, subject: Subject) -> bool {
     matches!(verdict, Verdict::Conflict(found) if *found == subject)
 }
 
 /// A set whose channel has another version is left out whole, the others of its batch are stored.
+/// Obligations: `backend/guards`, `backend/whole`, `backend/verdicts`, `backend/sequence`.
 pub(crate) async fn a_stale_channel_is_left_out(place: &dyn Place) {
     let mut at = Claimed::new(place).await;
     at.apply(creating(1, "created")).await;
@@ -107,7 +40,7 @@ pub(crate) async fn a_stale_channel_is_left_out(place: &dyn Place) {
     let verdicts = at.commit(vec![creating(1, "again"), changing(1, 3, "next")]).await;
     assert!(is_conflict(&verdicts[0], no(1)), "what exists is not created");
     assert!(matches!(verdicts[1], Verdict::Applied));
-    let at = at.reopen(place).await;
+    let at = at.reopen().await;
     for (name, stored) in
         [("right", true), ("free", true), ("next", true), ("stale", false), ("absent", false)]
     {
@@ -118,27 +51,20 @@ pub(crate) async fn a_stale_channel_is_left_out(place: &dyn Place) {
 }
 
 /// The same for link nodes, one that was removed and created again included.
+/// Obligations: `backend/guards`, `backend/whole`.
 pub(crate) async fn a_stale_link_node_is_left_out(place: &dyn Place) {
     let mut at = Claimed::new(place).await;
-    let creating = |name| ChangeSet {
-        link_nodes: vec![LinkNodeChange::put(&link_node(1), None, Version::ABSENT)],
-        ..noting(name)
-    };
-    let removing = |version: u64, name| ChangeSet {
-        link_nodes: vec![LinkNodeChange::remove(&link_node(1), Version(version))],
-        ..noting(name)
-    };
     let subject = Subject::LinkNode(peer(1));
-    at.apply(creating("1")).await;
-    for stale in [creating("again"), removing(7, "gone"), touching(1, 0, "zero")] {
+    at.apply(meeting(1, "1")).await;
+    for stale in [meeting(1, "again"), forgetting(1, 7, "gone"), touching(1, 0, "zero")] {
         assert!(is_conflict(&at.commit(vec![stale]).await[0], subject));
     }
-    at.apply(removing(1, "5")).await;
+    at.apply(forgetting(1, 1, "5")).await;
     assert!(is_conflict(&at.commit(vec![touching(1, 1, "absent")]).await[0], subject));
-    at.apply(creating("7")).await;
+    at.apply(meeting(1, "7")).await;
     assert!(is_conflict(&at.commit(vec![touching(1, 1, "old")]).await[0], subject));
     at.apply(touching(1, 7, "9")).await;
-    let at = at.reopen(place).await;
+    let at = at.reopen().await;
     for name in ["again", "gone", "zero", "absent", "old"] {
         assert!(!at.has(name).await, "{name}");
     }
@@ -146,17 +72,36 @@ pub(crate) async fn a_stale_link_node_is_left_out(place: &dyn Place) {
     assert_eq!(addresses.len(), link_node(1).addresses.len());
 }
 
+/// A version that differs in its highest bits alone is another version.
+/// Obligations: `backend/guards`.
+pub(crate) async fn versions_are_compared_whole(place: &dyn Place) {
+    let mut at = Claimed::new(place).await;
+    let channel = Subject::Channel(ChannelNo(1));
+    let mut row = values::sets::row_of(1);
+    for stored in [1, (1 << 40) + 1] {
+        row.version = Version(stored);
+        at.apply(putting([Record::Channel(chanstate::Record::Channel(row.clone()))])).await;
+        for bit in [8, 16, 31, 32, 40, 63] {
+            let verdicts = at.commit(vec![changing(1, stored ^ (1 << bit), "stale")]).await;
+            assert!(is_conflict(&verdicts[0], channel), "bit {bit}: {verdicts:?}");
+        }
+    }
+    assert!(!at.has("stale").await);
+    at.apply(changing(1, (1 << 40) + 1, "right")).await;
+}
+
 /// A set with a fresh and a stale subject is left out whole.
+/// Obligations: `backend/guards`, `backend/whole`.
 pub(crate) async fn one_stale_subject_is_enough(place: &dyn Place) {
     let mut at = Claimed::new(place).await;
-    let node: PublicKey = peer(1);
     let mut set = creating(1, "half");
     set.link_nodes = vec![LinkNodeChange::touch(&link_node(1), Version(1))];
-    assert!(is_conflict(&at.commit(vec![set]).await[0], Subject::LinkNode(node)));
+    assert!(is_conflict(&at.commit(vec![set]).await[0], Subject::LinkNode(peer(1))));
     assert_eq!(inspect::contents(at.backend.as_ref()).await.len(), 0);
 }
 
 /// A claim raises the epoch; one that finds the store too old does not.
+/// Obligations: `backend/epoch`, `backend/too_old`, `backend/fenced`.
 pub(crate) async fn a_claim_raises_the_epoch(place: &dyn Place) {
     let mut at = Claimed::new(place).await;
     at.apply(noting("one")).await;
@@ -171,11 +116,12 @@ pub(crate) async fn a_claim_raises_the_epoch(place: &dyn Place) {
     let CommitError::Fenced { ours, found } = fenced else { panic!("{fenced:?}") };
     assert_eq!((ours, found), (at.head.epoch, newer.epoch));
     assert!(!at.has("three").await);
-    let again = at.reopen(place).await;
+    let again = at.reopen().await;
     assert_eq!((again.head.seq, again.head.epoch > newer.epoch), (Seq(2), true));
 }
 
 /// A batch that does not follow the last one is not stored.
+/// Obligations: `backend/in_step`, `backend/failed`.
 pub(crate) async fn a_batch_out_of_step_is_not_stored(place: &dyn Place) {
     let mut at = Claimed::new(place).await;
     at.apply(noting("one")).await;
@@ -190,6 +136,7 @@ pub(crate) async fn a_batch_out_of_step_is_not_stored(place: &dyn Place) {
 }
 
 /// Reads answer in the order of their keys; scans go in key order, page by page, from anywhere.
+/// Obligations: `backend/scan_order`, `backend/limit`, `backend/after`, `backend/read_order`.
 pub(crate) async fn scans_go_in_key_order(place: &dyn Place) {
     let mut at = Claimed::new(place).await;
     let ids = [0, 1, 255, 256, 1 << 40, i64::MAX as u64];
@@ -202,7 +149,7 @@ pub(crate) async fn scans_go_in_key_order(place: &dyn Place) {
     // Written backwards.
     let places = scids.iter().rev().flat_map(|scid| ids.iter().rev().map(|id| (*scid, *id)));
     let puts: Vec<_> = places.map(|(scid, id)| record(scid, id)).collect();
-    at.apply(ChangeSet { puts: puts.clone(), ..ChangeSet::default() }).await;
+    at.apply(putting(puts.clone())).await;
     let mut expected: Vec<_> = puts.iter().map(Record::key).collect();
     expected.sort();
     let keys = |found: Vec<Record>| found.iter().map(Record::key).collect::<Vec<_>>();
@@ -238,6 +185,7 @@ pub(crate) async fn scans_go_in_key_order(place: &dyn Place) {
 }
 
 /// Records replace those of their key; removing what is not there is fine.
+/// Obligations: `backend/replace`, `backend/remove`, `backend/unguarded`, `backend/sequence`.
 pub(crate) async fn records_are_replaced_and_removed(place: &dyn Place) {
     let mut at = Claimed::new(place).await;
     let value = |len| {
@@ -245,53 +193,35 @@ pub(crate) async fn records_are_replaced_and_removed(place: &dyn Place) {
         Record::Meta(MetaRecord { name: "name".into(), value })
     };
     for len in [0, 1, 100_000, 3] {
-        at.apply(ChangeSet { puts: vec![value(len)], ..ChangeSet::default() }).await;
+        at.apply(putting([value(len)])).await;
         let found = at.backend.read(&[meta_key("name")]).await.unwrap();
         assert_eq!(found, [Some(value(len))]);
     }
     for _ in 0..2 {
-        let removes = vec![meta_key("name")];
-        at.apply(ChangeSet { removes, ..ChangeSet::default() }).await;
+        at.apply(removing([meta_key("name")])).await;
         assert_eq!(at.backend.read(&[meta_key("name")]).await.unwrap(), [None]);
     }
     at.apply(ChangeSet::default()).await;
-    assert_eq!(at.reopen(place).await.head.seq, Seq(7));
+    assert_eq!(at.reopen().await.head.seq, Seq(7));
 }
 
 /// An acknowledgement sets its update alone, and one of a package that is gone passes; several of
 /// one package may come in one batch. Writing a package again leaves its updates.
+/// Obligations: `backend/ack`, `backend/unguarded`.
 pub(crate) async fn acknowledgements_commute(place: &dyn Place) {
     let mut at = Claimed::new(place).await;
     let (source, height) = (u64::MAX.into(), 7.into());
-    let update = |index| PackageUpdateRecord {
-        source,
-        height,
-        list: PackageList::SettleFails,
-        index,
-        update: UpdateRef {
-            log_index: 3.into(),
-            body: UpdateBody::Message(values::commit_sig(chanstate::ChannelId([1; 32]), 1, 0)),
-        },
-        acked: false,
-    };
     let package = |forward_filter| {
         let record = PackageRecord { source, height, no: None, forward_filter };
         Record::Channel(chanstate::Record::Package(record))
     };
-    let updates = (0..4).map(|i| Record::Channel(chanstate::Record::PackageUpdate(update(i))));
-    let puts = [package(None)].into_iter().chain(updates).collect();
-    at.apply(ChangeSet { puts, ..ChangeSet::default() }).await;
-    let ack = |index, height: u64| {
-        let list = PackageList::SettleFails;
-        let ack = PackageAck { source, height: height.into(), list, index };
-        ChangeSet { acks: vec![ack], ..ChangeSet::default() }
-    };
-    let sets = vec![ack(3, 7), ack(1, 7), ack(0, 8), noting("beside")];
+    at.apply(putting(orphan_package(7, 4))).await;
+    let sets = vec![acking(7, 3), acking(7, 1), acking(8, 0), noting("beside")];
     let verdicts = at.commit(sets).await;
     assert!(verdicts.iter().all(|verdict| matches!(verdict, Verdict::Applied)), "{verdicts:?}");
     let filter = Some(chanstate::Filter::empty(0));
-    at.apply(ChangeSet { puts: vec![package(filter.clone())], ..ChangeSet::default() }).await;
-    let at = at.reopen(place).await;
+    at.apply(putting([package(filter.clone())])).await;
+    let at = at.reopen().await;
     let range = KeyRange::under(Kind::PackageUpdate, [u64::MAX, 7]);
     let acked = at.backend.scan(&range, 9).await.unwrap().into_iter().map(|record| match record {
         Record::Channel(chanstate::Record::PackageUpdate(update)) => update.acked,
@@ -301,4 +231,93 @@ pub(crate) async fn acknowledgements_commute(place: &dyn Place) {
     let found = at.backend.read(&[RecordKey::package(source, height)]).await.unwrap();
     assert_eq!(found, [Some(package(filter))]);
     assert!(at.has("beside").await);
+}
+
+/// A set without subjects is applied whatever else is stored, and whatever was stored since.
+/// Obligations: `backend/unguarded`.
+pub(crate) async fn a_set_without_subjects_has_no_guard(place: &dyn Place) {
+    let mut at = Claimed::new(place).await;
+    at.apply(creating(1, "created")).await;
+    let at_once = vec![changing(1, 1, "changed"), noting("beside"), changing(1, 9, "stale")];
+    let verdicts = at.commit(at_once).await;
+    assert!(matches!(verdicts[1], Verdict::Applied));
+    // A channel's row may be written like any other record, and carries its version then.
+    let mut row = values::sets::row_of(1);
+    row.version = Version(77);
+    at.apply(putting([Record::Channel(chanstate::Record::Channel(row))])).await;
+    at.apply(changing(1, 77, "next")).await;
+    assert!(at.has("beside").await && at.has("next").await);
+}
+
+/// A batch without sets is stored as any other, if it comes in step and under the newest claim,
+/// and changes nothing.
+/// Obligations: `backend/sequence`, `backend/in_step`.
+pub(crate) async fn an_empty_batch_changes_nothing(place: &dyn Place) {
+    let mut at = Claimed::new(place).await;
+    for n in 1..4 {
+        assert_eq!(at.commit(vec![]).await.len(), 0);
+        let seq = at.apply(noting("name")).await;
+        assert_eq!(seq, Seq(n));
+    }
+    // A set that changes nothing takes its number all the same.
+    assert_eq!(at.apply(ChangeSet::default()).await, Seq(4));
+    let ahead = Batch { before: Seq(9), ..at.batch(&[]) };
+    let failed = at.backend.commit(ahead).await.unwrap_err();
+    assert!(matches!(failed, CommitError::NotStored(_)), "{failed:?}");
+    let at = at.reopen().await;
+    assert_eq!((at.head.seq, at.contents().await.len()), (Seq(4), 1));
+}
+
+fn unavailable<T: std::fmt::Debug>(result: Result<T, BackendError>) {
+    assert!(matches!(result, Err(BackendError::Unavailable(_))), "{result:?}");
+}
+
+/// A released backend can be opened again at once; what is left of it takes no calls but another
+/// release.
+/// Obligations: `backend/released`, `backend/failed`.
+pub(crate) async fn a_released_backend_takes_no_calls(place: &dyn Place) {
+    let mut at = Claimed::new(place).await;
+    at.apply(noting("one")).await;
+    let (old, head) = (at.backend.clone(), at.head);
+    // Opened while the released one still exists.
+    let mut at = at.reopen().await;
+    let sets = [noting("two")];
+    for epoch in [head.epoch, at.head.epoch] {
+        let batch = Batch { epoch, before: head.seq, sets: &sets };
+        let failed = old.commit(batch).await.unwrap_err();
+        assert!(matches!(failed, CommitError::NotStored(_)), "{failed:?}");
+        unavailable(old.settle(batch).await);
+    }
+    unavailable(old.read(&[meta_key("one")]).await);
+    unavailable(old.read(&[]).await);
+    for limit in [0, 9] {
+        unavailable(old.scan(&KeyRange::all(Kind::Meta), limit).await);
+    }
+    let claimed = old.claim(None).await;
+    assert!(matches!(claimed, Err(ClaimError::Backend(_))), "{claimed:?}");
+    old.release().await.unwrap();
+    at.apply(noting("three")).await;
+    assert_eq!(inspect::contents(at.backend.as_ref()).await.len(), 2);
+    let seq = at.head.seq;
+    assert_eq!(at.reopen().await.head.seq, seq);
+}
+
+/// A read that is dropped halfway disturbs neither reads nor commits.
+/// Obligations: `backend/dropped`.
+pub(crate) async fn a_read_may_be_dropped(place: &dyn Place) {
+    use std::task::{Context, Waker};
+    let mut at = Claimed::new(place).await;
+    for round in 0..20 {
+        {
+            let key = [meta_key("name")];
+            let range = KeyRange::all(Kind::Meta);
+            let (mut read, mut scan) = (at.backend.read(&key), at.backend.scan(&range, 9));
+            let mut context = Context::from_waker(Waker::noop());
+            // Whether it is through by then does not matter.
+            let _ = read.as_mut().poll(&mut context);
+            let _ = scan.as_mut().poll(&mut context);
+        }
+        at.apply(noting("name")).await;
+        assert!(at.has("name").await, "round {round}");
+    }
 }

@@ -1,5 +1,7 @@
 //! Closed channels and how they were.
 
+use std::sync::{Arc, Mutex, mpsc};
+
 use bitcoin::hashes::Hash;
 use bitcoin::{Amount, Txid};
 use channelcoord::PeerChannelStore;
@@ -14,10 +16,11 @@ use chanstate::{
 };
 
 use crate::values::{self, outpoint, peer};
-use crate::{End, Host, Place, Reads, inspect};
+use crate::{End, Host, Place, Reads, inspect, poll_once};
 
 /// A close takes the channel from the open ones and shows its summary and history, filled in from
 /// the stored state.
+/// Obligations: `closed/at_once`, `closed/as_it_was`, `closed/resume`, `closed/found`.
 pub(crate) async fn a_closed_channel_shows_summary_and_history(place: &dyn Place) {
     let host = Host::new(place).await;
     let mut exchange = host.exchange(1).await;
@@ -49,6 +52,7 @@ pub(crate) async fn a_closed_channel_shows_summary_and_history(place: &dyn Place
 }
 
 /// The caller's `channel_reestablish` stays in the summary.
+/// Obligations: `closed/resume`.
 pub(crate) async fn a_summary_keeps_the_last_reestablish(place: &dyn Place) {
     let host = Host::new(place).await;
     let point = host.open(1).await;
@@ -77,6 +81,7 @@ pub(crate) async fn a_summary_keeps_the_last_reestablish(place: &dyn Place) {
 }
 
 /// A second close is refused and changes nothing; so is a summary of another channel.
+/// Obligations: `closed/once`, `closed/own_summary`, `facet/unknown_channel`.
 pub(crate) async fn a_channel_closes_once(place: &dyn Place) {
     let host = Host::new(place).await;
     let point = host.open(1).await;
@@ -95,18 +100,19 @@ pub(crate) async fn a_channel_closes_once(place: &dyn Place) {
 }
 
 /// An outpoint that was used is used up.
+/// Obligations: `closed/used_up`.
 pub(crate) async fn a_closed_outpoint_is_not_used_again(place: &dyn Place) {
     let host = Host::new(place).await;
     let point = host.open(1).await;
     host.close_and_reclaim(1, point).await;
     host.mark_fully_closed(point).await.unwrap();
-    for host in [host.reopen().await] {
-        let again = host.open_channel(values::new_channel(1, peer(2)), values::link_node(2));
-        assert_eq!(host.refused(again).await, Rejection::AlreadyExists(point));
-    }
+    let host = host.reopen().await;
+    let again = host.open_channel(values::new_channel(1, peer(2)), values::link_node(2));
+    assert_eq!(host.refused(again).await, Rejection::AlreadyExists(point));
 }
 
 /// Summaries come in the order of outpoints, pending ones alone on request; open channels have none.
+/// Obligations: `closed/listed`, `closed/found`, `closed/not_closed`, `facet/unknown_channel`.
 pub(crate) async fn summaries_are_listed_by_outpoint(place: &dyn Place) {
     let host = Host::new(place).await;
     let mut points = Vec::new();
@@ -145,6 +151,7 @@ pub(crate) async fn summaries_are_listed_by_outpoint(place: &dyn Place) {
 }
 
 /// After the reclaim nothing is left but what the historical view and the summary need.
+/// Obligations: `closed/reclaimed`, `closed/as_it_was`.
 pub(crate) async fn a_reclaimed_channel_keeps_its_history(place: &dyn Place) {
     let host = Host::new(place).await;
     let mut exchange = host.exchange(1).await;
@@ -188,10 +195,11 @@ pub(crate) async fn a_reclaimed_channel_keeps_its_history(place: &dyn Place) {
 
 /// A long log does not hold up the close, and goes in steps between which others are served; one
 /// that is interrupted goes on when the store is opened again.
+/// Obligations: `closed/reclaimed`.
 pub(crate) async fn a_long_log_is_reclaimed_in_steps(place: &dyn Place) {
     const STATES: usize = 1100;
     let options = channelcoord::StoreOptions::default();
-    let faulty = crate::Faulty::new(place.open());
+    let faulty = crate::Faulty::new(place.must_open());
     let host = Host::over(place, faulty.clone(), options).await;
     let mut exchange = host.exchange(1).await;
     let point = exchange.point;
@@ -203,21 +211,38 @@ pub(crate) async fn a_long_log_is_reclaimed_in_steps(place: &dyn Place) {
     assert_eq!(inspect::count(backend, Kind::RevokedState).await, STATES);
     let mut others = host.exchange(2).await;
     faulty.take_batches();
-    let removed = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-    let seen = std::sync::Arc::clone(&removed);
+    let removed = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&removed);
+    let (begin, begun) = mpsc::channel();
+    let (go, may_go) = mpsc::channel();
     faulty.judge(move |sets| {
-        seen.lock().unwrap().extend(sets.iter().map(|set| set.removes.len()));
+        let mut seen = seen.lock().unwrap();
+        let first = seen.iter().all(|removes| *removes == 0);
+        seen.extend(sets.iter().map(|set| set.removes.len()));
+        if first && seen.iter().any(|removes| *removes > 0) {
+            begin.send(()).unwrap();
+            may_go.recv().unwrap();
+        }
         None
     });
     let summary = values::summary(1, point, peer(1));
     host.close_channel(point, summary, ChannelStatus::empty()).await.unwrap();
-    host.round(&mut others).await;
+    begun.recv().unwrap();
+    let append = others.append();
+    let other = poll_once(host.append_remote(others.point, append.clone()));
+    go.send(()).unwrap();
+    other.await.unwrap();
+    others.stored_append(&append);
+    host.take_revocation(&mut others).await;
     host.reclaim_closed().await.unwrap();
     let left = [Kind::RevokedState, Kind::Package];
     for kind in left {
         assert_eq!(inspect::count(backend, kind).await, 1, "of the other channel");
     }
-    let removed: Vec<_> = removed.lock().unwrap().iter().copied().filter(|n| *n > 0).collect();
+    let mut removed = removed.lock().unwrap().clone();
+    let step = removed.iter().position(|n| *n > 0).unwrap();
+    assert_eq!(removed[step + 1], 0, "the other channel was not served after the first step");
+    removed.retain(|n| *n > 0);
     // A package and a state for each, and the job.
     assert!(removed.iter().sum::<usize>() > 2 * STATES && removed.len() > 4, "{removed:?}");
     assert!(removed.iter().all(|step| *step <= 513), "{removed:?}");
@@ -225,6 +250,7 @@ pub(crate) async fn a_long_log_is_reclaimed_in_steps(place: &dyn Place) {
 }
 
 /// Damage of one closed channel is told, and the others are reclaimed all the same.
+/// Obligations: `closed/reclaimed`, `facet/damage`.
 pub(crate) async fn damage_does_not_hold_up_the_reclaim_of_others(place: &dyn Place) {
     let (host, faulty) = super::failures::faulty(place, 0).await;
     let mut points = Vec::new();
@@ -250,8 +276,9 @@ pub(crate) async fn damage_does_not_hold_up_the_reclaim_of_others(place: &dyn Pl
 }
 
 /// A close whose reclaim was cut short is reclaimed when the store is opened again.
+/// Obligations: `closed/reclaimed`, `revocation/may_go`.
 pub(crate) async fn an_interrupted_reclaim_goes_on_at_the_next_opening(place: &dyn Place) {
-    let faulty = crate::Faulty::new(place.open());
+    let faulty = crate::Faulty::new(place.must_open());
     let options = channelcoord::StoreOptions { check_memory: true, ..Default::default() };
     let host = Host::over(place, faulty.clone(), options).await;
     let mut exchange = host.exchange(1).await;
@@ -284,6 +311,7 @@ pub(crate) async fn an_interrupted_reclaim_goes_on_at_the_next_opening(place: &d
 }
 
 /// Giving a channel up closes it with a summary of its own and prunes the peer; once.
+/// Obligations: `closed/at_once`, `closed/as_it_was`.
 pub(crate) async fn an_abandoned_channel_is_closed_at_once(place: &dyn Place) {
     use linknode::LinkNodeStore;
     let host = Host::new(place).await;
@@ -309,6 +337,7 @@ pub(crate) async fn an_abandoned_channel_is_closed_at_once(place: &dyn Place) {
 }
 
 /// Abandoning a channel that is closed already leaves its summary as it is.
+/// Obligations: `facet/repeated`, `closed/once`.
 pub(crate) async fn abandoning_a_closed_channel_changes_nothing(place: &dyn Place) {
     let host = Host::new(place).await;
     let point = host.open(1).await;
@@ -318,6 +347,7 @@ pub(crate) async fn abandoning_a_closed_channel_changes_nothing(place: &dyn Plac
 }
 
 /// A restored shell can be closed, and shows no commitments in its history.
+/// Obligations: `closed/any_status`, `closed/as_it_was`.
 pub(crate) async fn a_shell_can_be_closed(place: &dyn Place) {
     let host = Host::new(place).await;
     let point = outpoint(1);
@@ -329,6 +359,7 @@ pub(crate) async fn a_shell_can_be_closed(place: &dyn Place) {
 }
 
 /// The revocation log of a closed channel is not asked for a tail.
+/// Obligations: `facet/closed_channel`, `revocation/may_go`.
 pub(crate) async fn a_closed_channel_has_no_log_tail(place: &dyn Place) {
     let host = Host::new(place).await;
     let mut exchange = host.exchange(1).await;

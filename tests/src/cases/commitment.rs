@@ -2,13 +2,14 @@
 
 use bytes::Bytes;
 use chanstate::facet::{CommitmentHeights, CommitmentStore, OpenChannelStore};
-use chanstate::{CommitmentHeight, HtlcId, LogIndex, MilliSatoshi, PackageState, Rejection, Side};
+use chanstate::{CommitmentHeight, HtlcId, MilliSatoshi, PackageState, Rejection};
 
 use crate::values::{self, outpoint, peer};
 use crate::{End, Exchange, Host, Place};
 
 /// Each step of the protocol stores what it must, with HTLCs in both directions; so does the store
 /// that is opened after it.
+/// Obligations: `commitment/whole_step`, `commitment/lists`, `facet/reopened`.
 pub(crate) async fn each_step_of_the_protocol_is_stored(place: &dyn Place) {
     let mut host = Host::new(place).await;
     let mut exchange = host.exchange(1).await;
@@ -37,6 +38,7 @@ pub(crate) async fn each_step_of_the_protocol_is_stored(place: &dyn Place) {
 }
 
 /// A pending commitment reads back as it was given: HTLCs, updates, signatures, circuits.
+/// Obligations: `facet/read_back`, `commitment/messages`.
 pub(crate) async fn a_pending_commitment_reads_back_whole(place: &dyn Place) {
     let host = Host::new(place).await;
     let mut exchange = host.exchange(1).await;
@@ -61,6 +63,7 @@ pub(crate) async fn a_pending_commitment_reads_back_whole(place: &dyn Place) {
 }
 
 /// Signing and revoking note which of the two we did last.
+/// Obligations: `commitment/last_sent`.
 pub(crate) async fn the_last_message_sent_is_noted(place: &dyn Place) {
     let host = Host::new(place).await;
     let mut exchange = host.exchange(1).await;
@@ -75,6 +78,7 @@ pub(crate) async fn the_last_message_sent_is_noted(place: &dyn Place) {
 }
 
 /// Only the next height is accepted, on both sides.
+/// Obligations: `commitment/next_height`.
 pub(crate) async fn only_the_next_height_is_accepted(place: &dyn Place) {
     let host = Host::new(place).await;
     let mut exchange = host.exchange(1).await;
@@ -95,6 +99,7 @@ pub(crate) async fn only_the_next_height_is_accepted(place: &dyn Place) {
 }
 
 /// An equal pending commitment may be appended again; another one is refused.
+/// Obligations: `commitment/one_pending`, `facet/repeated`.
 pub(crate) async fn a_pending_commitment_is_not_overwritten(place: &dyn Place) {
     let host = Host::new(place).await;
     let mut exchange = host.exchange(1).await;
@@ -112,6 +117,7 @@ pub(crate) async fn a_pending_commitment_is_not_overwritten(place: &dyn Place) {
 }
 
 /// A commitment that was taken is not taken twice.
+/// Obligations: `commitment/next_height`, `commitment/pending_first`, `commitment/right_secret`.
 pub(crate) async fn a_stale_request_is_refused(place: &dyn Place) {
     let host = Host::new(place).await;
     let mut exchange = host.exchange(1).await;
@@ -134,6 +140,7 @@ pub(crate) async fn a_stale_request_is_refused(place: &dyn Place) {
 }
 
 /// Indexes and running totals do not go back.
+/// Obligations: `commitment/forward_only`.
 pub(crate) async fn indexes_and_totals_do_not_go_back(place: &dyn Place) {
     let host = Host::new(place).await;
     let mut exchange = host.exchange(1).await;
@@ -167,6 +174,7 @@ pub(crate) async fn indexes_and_totals_do_not_go_back(place: &dyn Place) {
 }
 
 /// Advancing needs a pending commitment and the peer's next point.
+/// Obligations: `commitment/pending_first`.
 pub(crate) async fn advancing_needs_a_pending_commitment(place: &dyn Place) {
     let host = Host::new(place).await;
     let mut new = values::new_channel(1, peer(1));
@@ -186,6 +194,7 @@ pub(crate) async fn advancing_needs_a_pending_commitment(place: &dyn Place) {
 }
 
 /// The next point is set once; the same one again writes nothing.
+/// Obligations: `commitment/next_point`, `facet/repeated`.
 pub(crate) async fn the_next_point_is_set_once(place: &dyn Place) {
     let host = Host::new(place).await;
     let mut new = values::new_channel(1, peer(1));
@@ -201,6 +210,7 @@ pub(crate) async fn the_next_point_is_set_once(place: &dyn Place) {
 }
 
 /// A secret that is not the one of the revoked commitment, or contradicts earlier ones, is refused.
+/// Obligations: `commitment/right_secret`, `facet/nothing_on_error`.
 pub(crate) async fn a_wrong_secret_is_refused(place: &dyn Place) {
     let host = Host::new(place).await;
     let mut exchange = host.exchange(1).await;
@@ -239,6 +249,7 @@ pub(crate) async fn a_wrong_secret_is_refused(place: &dyn Place) {
 }
 
 /// A package must be of the channel, of the new height, and covered by its filters.
+/// Obligations: `commitment/fitting_package`, `lifecycle/two_scids`.
 pub(crate) async fn a_package_must_fit_its_commitment(place: &dyn Place) {
     let host = Host::new(place).await;
     let mut exchange = host.exchange(1).await;
@@ -283,6 +294,7 @@ pub(crate) async fn a_package_must_fit_its_commitment(place: &dyn Place) {
 
 /// A list that is empty is not one that was never stored, and the list of our updates that the
 /// peer has not signed is stored from the first revocation on.
+/// Obligations: `commitment/lists`.
 pub(crate) async fn lists_are_absent_until_they_are_stored(place: &dyn Place) {
     let host = Host::new(place).await;
     let mut exchange = host.exchange(1).await;
@@ -303,6 +315,7 @@ pub(crate) async fn lists_are_absent_until_they_are_stored(place: &dyn Place) {
 }
 
 /// What the peer's HTLCs end with is returned when it is locked in, once.
+/// Obligations: `commitment/ends`.
 pub(crate) async fn ends_are_returned_when_they_are_locked_in(place: &dyn Place) {
     let host = Host::new(place).await;
     let mut exchange = host.exchange(1).await;
@@ -326,6 +339,7 @@ pub(crate) async fn ends_are_returned_when_they_are_locked_in(place: &dyn Place)
 }
 
 /// Unusable HTLCs and messages are refused.
+/// Obligations: `commitment/storable`, `facet/nothing_on_error`.
 pub(crate) async fn what_cannot_be_stored_is_refused(place: &dyn Place) {
     let host = Host::new(place).await;
     let mut exchange = host.exchange(1).await;
@@ -333,10 +347,12 @@ pub(crate) async fn what_cannot_be_stored_is_refused(place: &dyn Place) {
     let id = exchange.we_add(1_000_000);
     let good = exchange.append();
 
-    let mut bad = good.clone();
-    bad.pending.commitment.htlcs[0].terms.onion.truncate(1365);
-    let refused = host.refused(host.append_remote(point, bad)).await;
-    assert_eq!(refused, Rejection::OnionLength { id, len: 1365 });
+    for len in [0, 1365, 1367] {
+        let mut bad = good.clone();
+        bad.pending.commitment.htlcs[0].terms.onion = values::bytes("onion", 1, len);
+        let refused = host.refused(host.append_remote(point, bad)).await;
+        assert_eq!(refused, Rejection::OnionLength { id, len });
+    }
     let mut bad = good.clone();
     let twice = bad.pending.commitment.htlcs[0].clone();
     bad.pending.commitment.htlcs.push(twice);
@@ -358,6 +374,7 @@ pub(crate) async fn what_cannot_be_stored_is_refused(place: &dyn Place) {
 }
 
 /// A shell has no commitments, and takes none.
+/// Obligations: `commitment/usable`.
 pub(crate) async fn a_shell_takes_no_commitments(place: &dyn Place) {
     use channelcoord::PeerChannelStore;
     let host = Host::new(place).await;
@@ -381,6 +398,7 @@ pub(crate) async fn a_shell_takes_no_commitments(place: &dyn Place) {
 }
 
 /// Unknown channels are told from closed ones, and neither is changed.
+/// Obligations: `facet/unknown_channel`, `facet/closed_channel`.
 pub(crate) async fn unknown_and_closed_channels_are_refused(place: &dyn Place) {
     let host = Host::new(place).await;
     let mut exchange = host.exchange(1).await;
@@ -403,36 +421,4 @@ pub(crate) async fn unknown_and_closed_channels_are_refused(place: &dyn Place) {
         assert_eq!(host.refused(host.latest_commitments(point)).await, refusal);
         assert_eq!(host.refused(host.remote_revocation(point)).await, refusal);
     }
-}
-
-/// Numbers at both ends of their range are kept.
-pub(crate) async fn amounts_from_zero_to_the_largest_are_kept(place: &dyn Place) {
-    let host = Host::new(place).await;
-    let exchange = host.exchange(1).await;
-    let point = exchange.point;
-    let mut update = exchange.update();
-    let mut htlcs = values::htlcs_both_ways(2);
-    htlcs[0].terms.amount = MilliSatoshi(u64::MAX);
-    htlcs[1].terms.amount = MilliSatoshi(0);
-    htlcs[0].terms.log_index = LogIndex(u64::MAX);
-    htlcs[2].id = HtlcId(i64::MAX as u64);
-    htlcs[0].output_index = Some(u32::MAX);
-    htlcs[0].terms.cltv_expiry = u32::MAX;
-    let max = u64::MAX;
-    let commitment = &mut update.commitment;
-    *commitment = values::commitment(1, Side::Local, 1, htlcs);
-    commitment.local_balance = MilliSatoshi(max);
-    commitment.remote_balance = MilliSatoshi(0);
-    commitment.commit_fee = bitcoin::Amount::from_sat(max);
-    commitment.fee_per_kw = bitcoin::Amount::ZERO;
-    commitment.local_log_index = LogIndex(max);
-    commitment.local_htlc_index = HtlcId(max);
-    commitment.remote_log_index = LogIndex(max);
-    commitment.remote_htlc_index = HtlcId(max);
-    (update.total_sent, update.total_received) = (MilliSatoshi(max), MilliSatoshi(0));
-    host.update_local(point, update.clone()).await.unwrap();
-    let host = host.reopen().await;
-    let channel = host.channel(point).await.unwrap();
-    assert_eq!(channel.local_commitment, Some(update.commitment));
-    assert_eq!((channel.total_sent, channel.total_received), (MilliSatoshi(max), MilliSatoshi(0)));
 }

@@ -1,9 +1,10 @@
 //! Many calls at once.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bitcoin::OutPoint;
-use channelcoord::{PeerChannelStore, Store};
+use channelcoord::{ChangeSet, PeerChannelStore, Store, StoreOptions};
 use chanstate::facet::{
     ClosedChannelStore, CommitmentStore, ForwardingPackageStore, LifecycleStore, OpenChannelStore,
 };
@@ -13,8 +14,11 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
 use super::failures::faulty;
+use crate::history::load::{Load, PER_ROUND};
+use crate::history::{rounds, versions};
+use crate::inspect::sorted;
 use crate::values::{self, link_node, new_channel, outpoint, peer};
-use crate::{End, Exchange, Host, Place, poll_once, rejection};
+use crate::{End, Exchange, Fault, Faulty, Host, Place, Reads, note, poll_once, rejection};
 
 fn runtime() -> Runtime {
     Builder::new_multi_thread().worker_threads(4).build().expect("the system has threads to spare")
@@ -35,6 +39,7 @@ async fn close_fully(store: &Store, n: u64) {
 
 /// However opens and full closes with one peer interleave, its link node exists at the end exactly
 /// if a channel is open.
+/// Obligations: `coordinator/whole`, `coordinator/excluded`, `coordinator/prunes_last`.
 pub(crate) async fn a_link_node_exists_while_a_channel_is_open(place: &dyn Place) {
     const ROUNDS: u64 = 40;
     let host = Host::new(place).await;
@@ -70,6 +75,7 @@ pub(crate) async fn a_link_node_exists_while_a_channel_is_open(place: &dyn Place
 
 /// An opening and the full close of the last channel with a peer wait for each other, in either
 /// order.
+/// Obligations: `coordinator/excluded`.
 pub(crate) async fn an_opening_and_a_prune_exclude_each_other(place: &dyn Place) {
     let (host, faulty) = faulty(place, 0).await;
     for (n, opening_first) in [(1, true), (2, false)] {
@@ -96,6 +102,7 @@ pub(crate) async fn an_opening_and_a_prune_exclude_each_other(place: &dyn Place)
 }
 
 /// Abandoning the last channels with a peer in parallel prunes it.
+/// Obligations: `coordinator/abandoned_peer`.
 pub(crate) async fn channels_abandoned_at_once_prune_their_peer(place: &dyn Place) {
     let host = Host::new(place).await;
     for n in 0..8 {
@@ -113,6 +120,7 @@ pub(crate) async fn channels_abandoned_at_once_prune_their_peer(place: &dyn Plac
 }
 
 /// 64 channels go through the protocol at once; each ends as if it were alone.
+/// Obligations: `facet/one_channel`, `commitment/whole_step`.
 pub(crate) async fn channels_run_in_parallel(place: &dyn Place) {
     let host = Host::new(place).await;
     let mut exchanges = Vec::new();
@@ -139,10 +147,7 @@ pub(crate) async fn channels_run_in_parallel(place: &dyn Place) {
     });
     let host = host.reopen().await;
     for exchange in ended {
-        let latest = host.latest_commitments(exchange.point).await.unwrap();
-        assert_eq!((latest.local, latest.remote), (exchange.local, exchange.remote));
-        let packages: Vec<_> = exchange.packages.into_values().collect();
-        assert_eq!(host.packages(exchange.point).await, packages);
+        host.check(&exchange).await;
     }
 }
 
@@ -159,6 +164,7 @@ async fn cycle(store: &Store, exchange: &mut Exchange) {
 }
 
 /// Of many calls that want the next height, one gets it.
+/// Obligations: `commitment/next_height`.
 pub(crate) async fn one_of_many_gets_the_next_height(place: &dyn Place) {
     let host = Host::new(place).await;
     let mut exchange = host.exchange(1).await;
@@ -183,6 +189,7 @@ pub(crate) async fn one_of_many_gets_the_next_height(place: &dyn Place) {
 }
 
 /// Acknowledgements of one package by many callers all arrive.
+/// Obligations: `package/any_order`.
 pub(crate) async fn acks_of_one_package_all_arrive(place: &dyn Place) {
     let host = Host::new(place).await;
     let mut exchange = host.exchange(1).await;
@@ -208,6 +215,7 @@ pub(crate) async fn acks_of_one_package_all_arrive(place: &dyn Place) {
 }
 
 /// A channel can be read while it closes: it is either open or closed, never neither.
+/// Obligations: `closed/at_once`.
 pub(crate) async fn a_closing_channel_can_be_read(place: &dyn Place) {
     const CHANNELS: u64 = 50;
     let host = Host::new(place).await;
@@ -240,6 +248,7 @@ pub(crate) async fn a_closing_channel_can_be_read(place: &dyn Place) {
 }
 
 /// Two channels with one channel id cannot be opened at once.
+/// Obligations: `coordinator/used_outpoint`.
 pub(crate) async fn one_channel_id_is_opened_once(place: &dyn Place) {
     let (host, faulty) = faulty(place, 0).await;
     let point = outpoint(1);
@@ -256,30 +265,137 @@ pub(crate) async fn one_channel_id_is_opened_once(place: &dyn Place) {
     assert_eq!(host.reopen().await.all_channels().await.unwrap().len(), 1);
 }
 
-/// Calls that are dropped at any moment leave whole changes, and a channel that goes on.
+/// Openings that are dropped at any moment leave a channel with its link node, or neither, and can
+/// be made again.
+/// Obligations: `facet/dropped_call`, `coordinator/whole`.
 pub(crate) async fn aborted_calls_leave_whole_changes(place: &dyn Place) {
+    const CALLS: u64 = 60;
     let host = Host::new(place).await;
-    let points: Arc<[OutPoint]> = [host.open(1).await, host.open(2).await].into();
     runtime().block_on(async {
-        for height in 0..60 {
-            let (store, points) = (host.store.clone(), Arc::clone(&points));
-            let calls = tokio::spawn(async move {
-                for point in points.iter() {
-                    store.set_confirmation_height(*point, height).await.unwrap();
-                    store.set_close_confirmation_height(*point, Some(height)).await.unwrap();
-                }
+        for n in 0..CALLS {
+            let store = host.store.clone();
+            let call = tokio::spawn(async move {
+                store.open_channel(new_channel(n, peer(n)), link_node(n)).await.unwrap();
             });
-            for _ in 0..height % 7 {
+            for _ in 0..n % 7 {
                 tokio::task::yield_now().await;
             }
-            calls.abort();
-            drop(calls.await);
+            call.abort();
+            drop(call.await);
         }
     });
-    for point in points.iter() {
-        host.set_confirmation_height(*point, 99).await.unwrap();
+    // Closing commits what is left in the queue.
+    let host = host.reopen().await;
+    let channels = host.all_channels().await.unwrap();
+    let peers = sorted(channels.iter().map(|channel| channel.peer));
+    let nodes = host.link_nodes().await.unwrap();
+    assert_eq!(sorted(nodes.iter().map(|node| node.node_id)), peers);
+    for n in (0..CALLS).filter(|n| !peers.contains(&peer(*n))) {
+        host.open(n).await;
     }
-    let kept = host.all_channels().await.unwrap();
-    assert_eq!(host.reopen().await.all_channels().await.unwrap(), kept);
-    assert!(kept.iter().all(|channel| channel.confirmation_height == Some(99)));
+    for n in 0..CALLS {
+        host.check(&Exchange::new(n, 0.into())).await;
+        assert_eq!(host.link_node(&peer(n)).await.unwrap(), Some(link_node(n)));
+    }
+}
+
+/// A store that is open as a node opens it, over a backend that fails on demand.
+async fn unchecked(place: &dyn Place) -> (Host<'_>, Arc<Faulty>) {
+    let faulty = Faulty::new(place.must_open());
+    (Host::over(place, faulty.clone(), StoreOptions::default()).await, faulty)
+}
+
+/// Whatever many clients call at once, there is an order of their calls in which a store that
+/// serves one call after the other answers the same. A store that is closed or dropped, and opened
+/// again, goes on as if nothing had been.
+/// Obligations: `facet/one_order`, `facet/reopened`, `status/combined`, `closed/at_once`,
+/// `commitment/acks`, `coordinator/whole`.
+pub(crate) async fn calls_at_once_answer_as_if_one_came_after_the_other(place: &dyn Place) {
+    let (mut host, _) = unchecked(place).await;
+    let mut checked = 0;
+    for round in 0..rounds(2) {
+        let load = Load::new(&host, round).await;
+        runtime().block_on(load.run(&host.store, round));
+        let points = load.points();
+        let before = Reads::of(&host.store, &points).await;
+        if round % 2 == 0 {
+            host.store.close().await.unwrap();
+        }
+        drop(host);
+        (host, _) = unchecked(place).await;
+        assert_eq!(Reads::of(&host.store, &points).await, before);
+        load.read(&host.store).await;
+        checked += load.check();
+        assert_eq!(load.tally().fenced, 0);
+    }
+    note("calls checked", checked as u64);
+}
+
+/// However commits fail meanwhile: what is answered is stored, what fails is not, and what is
+/// unconfirmed is one or the other.
+/// Obligations: `facet/one_order`, `facet/nothing_on_error`, `facet/durable`.
+pub(crate) async fn calls_at_once_are_told_the_truth_when_commits_fail(place: &dyn Place) {
+    let (mut host, mut faulty) = unchecked(place).await;
+    let mut checked = 0;
+    for round in 0..rounds(2) {
+        let load = Load::new(&host, round).await;
+        faulty.judge(failing(round));
+        runtime().block_on(load.run(&host.store, round));
+        load.ended();
+        drop((host, faulty));
+        (host, faulty) = unchecked(place).await;
+        load.read(&host.store).await;
+        checked += load.check();
+        assert_eq!(load.tally().fenced, 0);
+    }
+    note("calls checked", checked as u64);
+}
+
+/// Commits that fail at random, the last of them for good.
+fn failing(seed: u64) -> impl FnMut(&[ChangeSet]) -> Option<Fault> {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut left = PER_ROUND / 5;
+    move |sets| {
+        left = left.saturating_sub(1);
+        let conflicts = sets.iter().all(|set| set.guards().next().is_some());
+        Some(match rng.u8(0..100) {
+            _ if left == 0 && seed.is_multiple_of(2) => Fault::UnknownForGood,
+            _ if left == 0 => Fault::UnknownForGoodStored,
+            0..5 => Fault::NotStored,
+            5..10 => Fault::UnknownStored,
+            10..15 => Fault::UnknownNotStored,
+            15..20 => Fault::UnknownRaised,
+            20..30 if conflicts => Fault::Conflict,
+            _ => return None,
+        })
+    }
+}
+
+/// Whoever looks at the backend sees versions and the sequence number grow, one content for each
+/// version, and a channel closed exactly if it has a summary.
+/// Obligations: `backend/moment`, `backend/sequence`, `backend/whole`, `backend/threads`.
+pub(crate) async fn versions_never_go_back(place: &dyn Place) {
+    const WATCHERS: usize = 2;
+    let (host, _) = unchecked(place).await;
+    for round in 0..rounds(1) {
+        let load = Load::new(&host, round).await;
+        let first = versions::look(&host.store, host.backend.as_ref()).await;
+        let done = Arc::new(AtomicBool::new(false));
+        let seen = runtime().block_on(async {
+            let mut watchers = JoinSet::new();
+            for _ in 0..WATCHERS {
+                let (store, backend) = (host.store.clone(), Arc::clone(&host.backend));
+                watchers.spawn(versions::watch(store, backend, Arc::clone(&done)));
+            }
+            load.run(&host.store, round).await;
+            done.store(true, Ordering::SeqCst);
+            watchers.join_all().await
+        });
+        for seen in seen {
+            let seen: Vec<_> = [first.clone()].into_iter().chain(seen).collect();
+            assert_eq!(versions::fault(&seen), None);
+            let last = seen.last().expect("a look at the end");
+            assert!(last.before > first.after && last.rows != first.rows, "nothing was stored");
+        }
+    }
 }

@@ -46,6 +46,7 @@ async fn is_kept(host: &Host<'_>, exchange: &Exchange) {
 }
 
 /// A pending commitment without its diff is damage.
+/// Obligations: `facet/damage`, `facet/nothing_on_error`.
 pub(crate) async fn a_missing_diff_is_damage(place: &dyn Place) {
     let (host, exchange, no) = signed(place).await;
     let host = without(host, RecordKey::single(Kind::Diff, no)).await;
@@ -53,6 +54,7 @@ pub(crate) async fn a_missing_diff_is_damage(place: &dyn Place) {
 }
 
 /// A diff without its pending commitment is damage.
+/// Obligations: `facet/damage`, `facet/nothing_on_error`.
 pub(crate) async fn a_missing_pending_commitment_is_damage(place: &dyn Place) {
     let (host, exchange, no) = signed(place).await;
     let host = without(host, RecordKey::commitment(no, Side::Remote, 2.into())).await;
@@ -60,6 +62,7 @@ pub(crate) async fn a_missing_pending_commitment_is_damage(place: &dyn Place) {
 }
 
 /// A channel whose commitments are missing is no shell.
+/// Obligations: `facet/damage`, `facet/nothing_on_error`.
 pub(crate) async fn a_missing_commitment_is_damage(place: &dyn Place) {
     let (host, exchange, no) = signed(place).await;
     let host = without(host, RecordKey::commitment(no, Side::Remote, 1.into())).await;
@@ -72,6 +75,7 @@ pub(crate) async fn a_missing_commitment_is_damage(place: &dyn Place) {
 }
 
 /// A right secret is not refused because an earlier one is missing.
+/// Obligations: `facet/damage`, `facet/nothing_on_error`.
 pub(crate) async fn a_missing_secret_is_damage(place: &dyn Place) {
     let (host, exchange, no) = signed(place).await;
     let host = without(host, RecordKey::of(Kind::Secret, [no.0, 0])).await;
@@ -79,6 +83,7 @@ pub(crate) async fn a_missing_secret_is_damage(place: &dyn Place) {
 }
 
 /// A commitment whose HTLC is missing cannot be revoked, nor told from another.
+/// Obligations: `facet/damage`, `facet/nothing_on_error`.
 pub(crate) async fn a_missing_htlc_is_damage(place: &dyn Place) {
     let (host, exchange, no) = signed(place).await;
     let key = HtlcKey { direction: chanstate::Direction::Outgoing, id: HtlcId(0) };

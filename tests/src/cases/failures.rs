@@ -17,7 +17,7 @@ use crate::{Fault, Faulty, Host, Place, finish, poll_once};
 
 /// A store whose backend fails on demand, with `channels` channels.
 pub(super) async fn faulty(place: &dyn Place, channels: u64) -> (Host<'_>, Arc<Faulty>) {
-    let faulty = Faulty::new(place.open());
+    let faulty = Faulty::new(place.must_open());
     let options = StoreOptions { check_memory: true, ..StoreOptions::default() };
     let host = Host::over(place, faulty.clone(), options).await;
     for n in 0..channels {
@@ -37,6 +37,7 @@ async fn is_borked(host: &Host<'_>, n: u64) -> bool {
 }
 
 /// While one commit is on its way, callers queue; the next commit takes all of them.
+/// Obligations: `facet/durable`, `backend/verdicts`.
 pub(crate) async fn calls_that_wait_share_a_commit(place: &dyn Place) {
     let (host, faulty) = faulty(place, 6).await;
     faulty.hold();
@@ -55,6 +56,7 @@ pub(crate) async fn calls_that_wait_share_a_commit(place: &dyn Place) {
 }
 
 /// A batch that fails is applied member by member.
+/// Obligations: `facet/durable`, `facet/nothing_on_error`.
 pub(crate) async fn a_failed_batch_is_applied_one_by_one(place: &dyn Place) {
     let (host, faulty) = faulty(place, 5).await;
     faulty.judge(|sets| (sets.len() > 1).then_some(Fault::NotStored));
@@ -73,6 +75,7 @@ pub(crate) async fn a_failed_batch_is_applied_one_by_one(place: &dyn Place) {
 }
 
 /// The member that makes a batch fail fails alone, wherever it stands.
+/// Obligations: `facet/nothing_on_error`.
 pub(crate) async fn a_poisoned_member_fails_alone(place: &dyn Place) {
     let (host, faulty) = faulty(place, 6).await;
     for poisoned in 1..6 {
@@ -99,6 +102,7 @@ pub(crate) async fn a_poisoned_member_fails_alone(place: &dyn Place) {
 }
 
 /// A commit that was not stored leaves everything as it was, and the store lives on.
+/// Obligations: `facet/nothing_on_error`.
 pub(crate) async fn an_unavailable_backend_changes_nothing(place: &dyn Place) {
     let (host, faulty) = faulty(place, 0).await;
     let mut exchange = host.exchange(1).await;
@@ -115,6 +119,7 @@ pub(crate) async fn an_unavailable_backend_changes_nothing(place: &dyn Place) {
 }
 
 /// A commit of unknown outcome that turns out to be stored was stored.
+/// Obligations: `facet/durable`.
 pub(crate) async fn an_unknown_outcome_is_found_out(place: &dyn Place) {
     let (host, faulty) = faulty(place, 0).await;
     let mut exchange = host.exchange(1).await;
@@ -127,6 +132,7 @@ pub(crate) async fn an_unknown_outcome_is_found_out(place: &dyn Place) {
 }
 
 /// Finding out that a commit was not stored may raise the sequence number.
+/// Obligations: `facet/nothing_on_error`.
 pub(crate) async fn settling_may_raise_the_sequence_number(place: &dyn Place) {
     let (host, faulty) = faulty(place, 0).await;
     let mut exchange = host.exchange(1).await;
@@ -141,6 +147,7 @@ pub(crate) async fn settling_may_raise_the_sequence_number(place: &dyn Place) {
 }
 
 /// An outcome that cannot be found out is unconfirmed; the store is shut until it is reopened.
+/// Obligations: `facet/nothing_on_error`.
 pub(crate) async fn an_outcome_that_stays_unknown_shuts_the_store(place: &dyn Place) {
     let (host, faulty) = faulty(place, 2).await;
     faulty.next([Some(Fault::UnknownForGood)]);
@@ -157,8 +164,25 @@ pub(crate) async fn an_outcome_that_stays_unknown_shuts_the_store(place: &dyn Pl
     host.mark_borked(outpoint(1)).await.unwrap();
 }
 
+/// A store that lost what it acknowledged, as after a failover, takes nothing more: memory is ahead
+/// of it.
+/// Obligations: `facet/durable`, `backend/settle`.
+pub(crate) async fn a_store_that_went_back_is_not_worked_on(place: &dyn Place) {
+    let (host, faulty) = faulty(place, 2).await;
+    faulty.next([Some(Fault::UnknownWentBack)]);
+    let unconfirmed = host.mark_borked(outpoint(0)).await.unwrap_err();
+    assert!(matches!(unconfirmed, StoreError::Unconfirmed(_)), "{unconfirmed:?}");
+    faulty.take_batches();
+    let later = host.mark_borked(outpoint(1)).await.unwrap_err();
+    assert!(matches!(later, StoreError::Unavailable(_)), "{later:?}");
+    let read = host.channel(outpoint(1)).await.unwrap_err();
+    assert!(matches!(read, StoreError::Unavailable(_)), "{read:?}");
+    assert_eq!(faulty.take_batches(), [0; 0]);
+}
+
 /// Calls that wait behind a commit of unknown outcome are refused, also those of its batch that
 /// come after it when members are applied one by one.
+/// Obligations: `facet/nothing_on_error`.
 pub(crate) async fn nothing_is_committed_after_an_unknown_outcome(place: &dyn Place) {
     let (host, faulty) = faulty(place, 5).await;
     let doubtful = outpoint(2);
@@ -186,6 +210,7 @@ pub(crate) async fn nothing_is_committed_after_an_unknown_outcome(place: &dyn Pl
 }
 
 /// A backend that panics leaves nobody waiting.
+/// Obligations: `facet/nothing_on_error`.
 pub(crate) async fn a_panicking_backend_leaves_nobody_waiting(place: &dyn Place) {
     let (host, faulty) = faulty(place, 3).await;
     faulty.hold();
@@ -204,6 +229,7 @@ pub(crate) async fn a_panicking_backend_leaves_nobody_waiting(place: &dyn Place)
 }
 
 /// A conflict is resolved by computing the change anew.
+/// Obligations: `facet/durable`, `coordinator/whole`.
 pub(crate) async fn a_conflict_is_retried(place: &dyn Place) {
     let (host, faulty) = faulty(place, 2).await;
     let once = || faulty.next([Some(Fault::Conflict)]);
@@ -234,6 +260,7 @@ pub(crate) async fn a_conflict_is_retried(place: &dyn Place) {
 }
 
 /// After three conflicts the caller is told, and nothing is stored.
+/// Obligations: `facet/nothing_on_error`, `coordinator/whole`.
 pub(crate) async fn the_third_conflict_is_reported(place: &dyn Place) {
     let (host, faulty) = faulty(place, 1).await;
     faulty.judge(|_| Some(Fault::Conflict));
@@ -258,6 +285,7 @@ pub(crate) async fn the_third_conflict_is_reported(place: &dyn Place) {
 }
 
 /// Background work that fails is not tried again and again, and holds up nobody.
+/// Obligations: `facet/nothing_on_error`.
 pub(crate) async fn failing_background_work_is_left_alone(place: &dyn Place) {
     let (host, faulty) = faulty(place, 2).await;
     // Reclaiming writes no channel; everything else here does.
@@ -282,6 +310,7 @@ pub(crate) async fn failing_background_work_is_left_alone(place: &dyn Place) {
 }
 
 /// Writes of one key keep the order of their calls, however they are batched.
+/// Obligations: `backend/replace`, `backend/remove`.
 pub(crate) async fn writes_of_one_key_keep_their_order(place: &dyn Place) {
     let (host, faulty) = faulty(place, 1).await;
     let key = || bytes::Bytes::from_static(b"key");

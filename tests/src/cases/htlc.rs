@@ -3,13 +3,14 @@
 use chanstate::facet::{CommitmentStore, ForwardingPackageStore, RevocationLogStore};
 use chanstate::key::Kind;
 use chanstate::{
-    CommitmentHeight, Direction, HtlcId, LogUpdate, MilliSatoshi, PreviousState, Side,
+    Commitment, CommitmentHeight, Direction, HtlcId, LogUpdate, MilliSatoshi, PreviousState, Side,
 };
 
 use crate::values::{self, peer};
 use crate::{End, Host, Place, inspect};
 
 /// An HTLC in both commitments, the pending one, a list and a package has one record.
+/// Obligations: `commitment/stored_once`.
 pub(crate) async fn an_htlc_is_stored_once(place: &dyn Place) {
     let host = Host::new(place).await;
     let mut exchange = host.exchange(1).await;
@@ -24,6 +25,7 @@ pub(crate) async fn an_htlc_is_stored_once(place: &dyn Place) {
 }
 
 /// The record goes with the last reference: here the package's.
+/// Obligations: `commitment/stored_once`.
 pub(crate) async fn a_record_goes_with_the_last_reference(place: &dyn Place) {
     let host = Host::new(place).await;
     let mut exchange = host.exchange(1).await;
@@ -45,6 +47,7 @@ pub(crate) async fn a_record_goes_with_the_last_reference(place: &dyn Place) {
 }
 
 /// A commitment whose HTLC differs from the record keeps the difference.
+/// Obligations: `facet/read_back`, `commitment/stored_once`.
 pub(crate) async fn other_terms_under_the_same_id_are_kept(place: &dyn Place) {
     let host = Host::new(place).await;
     let exchange = host.exchange(1).await;
@@ -82,6 +85,7 @@ pub(crate) async fn other_terms_under_the_same_id_are_kept(place: &dyn Place) {
 
 /// An add whose message says something else than the commitment reads back as it was sent, from a
 /// list, the pending updates and a package.
+/// Obligations: `commitment/messages`.
 pub(crate) async fn other_messages_under_the_same_id_are_kept(place: &dyn Place) {
     let host = Host::new(place).await;
     let mut exchange = host.exchange(1).await;
@@ -116,7 +120,8 @@ pub(crate) async fn other_messages_under_the_same_id_are_kept(place: &dyn Place)
     assert_eq!(host.packages(point).await, [advance.package]);
 }
 
-/// The most HTLCs that BOLT 2 allows, 483 in each direction.
+/// The most HTLCs that BOLT 2 allows, 483 in each direction, are kept.
+/// Obligations: `facet/read_back`, `revocation/every_height`.
 pub(crate) async fn the_most_htlcs_are_kept(place: &dyn Place) {
     let host = Host::new(place).await;
     let mut exchange = host.exchange(1).await;
@@ -137,6 +142,7 @@ pub(crate) async fn the_most_htlcs_are_kept(place: &dyn Place) {
 }
 
 /// Channels do not share HTLC records, whatever their ids.
+/// Obligations: `facet/one_channel`.
 pub(crate) async fn channels_do_not_share_htlcs(place: &dyn Place) {
     let host = Host::new(place).await;
     let mut exchanges = [host.exchange(1).await, host.exchange(2).await];
@@ -157,6 +163,7 @@ pub(crate) async fn channels_do_not_share_htlcs(place: &dyn Place) {
 }
 
 /// HTLCs of the first commitments are kept too.
+/// Obligations: `facet/read_back`, `commitment/stored_once`.
 pub(crate) async fn htlcs_of_the_first_commitments_are_kept(place: &dyn Place) {
     let host = Host::new(place).await;
     let mut new = values::new_channel(1, peer(1));
@@ -167,4 +174,49 @@ pub(crate) async fn htlcs_of_the_first_commitments_are_kept(place: &dyn Place) {
     assert_eq!(inspect::count(host.backend.as_ref(), Kind::Htlc).await, 4);
     let latest = host.reopen().await.latest_commitments(point).await.unwrap();
     assert_eq!((latest.local, latest.remote), (new.local_commitment, new.remote_commitment));
+}
+
+/// The same id in the other direction is another HTLC, and each goes on its own.
+/// Obligations: `commitment/stored_once`, `commitment/ends`.
+pub(crate) async fn an_id_is_used_once_in_each_direction(place: &dyn Place) {
+    let host = Host::new(place).await;
+    let mut exchange = host.exchange(1).await;
+    let (ours, theirs) = (exchange.we_add(1_000_000), exchange.they_add(2_000_000));
+    assert_eq!(ours, theirs);
+    host.rounds(&mut exchange, 2).await;
+    host.check(&exchange).await;
+    exchange.they_end(ours, End::Settle);
+    host.rounds(&mut exchange, 2).await;
+    let host = host.reopen().await;
+    host.check(&exchange).await;
+    let left: Vec<_> = exchange.local.htlcs.iter().map(|htlc| htlc.direction).collect();
+    assert_eq!(left, [Direction::Incoming]);
+    exchange.we_end(theirs, End::Fail);
+    host.sign(&mut exchange).await;
+    host.take_revocation(&mut exchange).await;
+    assert_eq!(host.revoke(&mut exchange).await, [(theirs, false)].into());
+}
+
+/// Once an HTLC is gone nothing of it is left under its id.
+/// Obligations: `commitment/stored_once`, `facet/read_back`.
+pub(crate) async fn an_id_may_come_back_with_other_terms(place: &dyn Place) {
+    let host = Host::new(place).await;
+    let exchange = host.exchange(1).await;
+    for (height, seed) in [(1, Some(1)), (2, None), (3, Some(2)), (4, Some(2))] {
+        let htlc = |seed| {
+            values::htlc(Direction::Outgoing, 0, 2, values::htlc_terms(seed, 1_000_000 * seed))
+        };
+        let htlcs: Vec<_> = seed.map(htlc).into_iter().collect();
+        let mut update = exchange.update();
+        update.commitment = Commitment {
+            local_log_index: 9.into(),
+            local_htlc_index: HtlcId(9),
+            ..values::commitment(1, Side::Local, height, htlcs.clone())
+        };
+        host.update_local(exchange.point, update).await.unwrap();
+        let records = inspect::records(host.backend.as_ref(), Kind::Htlc).await;
+        assert_eq!(records.len(), htlcs.len());
+        let latest = host.latest_commitments(exchange.point).await.unwrap();
+        assert_eq!(latest.local.htlcs, htlcs);
+    }
 }

@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use bitcoin::ScriptBuf;
 use bytes::Bytes;
+use channelcoord::PeerChannelStore;
 use chanstate::facet::{ClosedChannelStore, LifecycleStore, OpenChannelStore, StatusStore};
 use chanstate::{
-    ChannelId, ChannelStatus, ChannelTerms, ChannelType, KeyDescriptor, MilliSatoshi, Rejection,
-    ShortChannelId, Side,
+    Channel, ChannelId, ChannelStatus, ChannelTerms, ChannelType, KeyDescriptor, MilliSatoshi,
+    Rejection, ShortChannelId, Side,
 };
 
 use crate::values::{self, outpoint, peer};
 use crate::{Host, Place, Reads};
 
 /// A channel reads back as it was opened, field by field, also after the store was opened again.
+/// Obligations: `facet/read_back`, `facet/reopened`.
 pub(crate) async fn a_new_channel_reads_back_whole(place: &dyn Place) {
     let host = Host::new(place).await;
     let mut new = values::new_channel(1, peer(1));
@@ -47,6 +49,7 @@ pub(crate) async fn a_new_channel_reads_back_whole(place: &dyn Place) {
 }
 
 /// Absent, empty and zero are three different things in every optional term.
+/// Obligations: `facet/read_back`.
 pub(crate) async fn absent_empty_and_zero_terms_differ(place: &dyn Place) {
     let host = Host::new(place).await;
     let absent = ChannelTerms {
@@ -98,6 +101,7 @@ pub(crate) async fn absent_empty_and_zero_terms_differ(place: &dyn Place) {
 }
 
 /// Each type bit is kept, one without a name too.
+/// Obligations: `facet/read_back`.
 pub(crate) async fn every_channel_type_bit_is_kept(place: &dyn Place) {
     let host = Host::new(place).await;
     let types: Vec<ChannelType> = values::every_type_bit();
@@ -112,6 +116,7 @@ pub(crate) async fn every_channel_type_bit_is_kept(place: &dyn Place) {
 }
 
 /// Marking a channel open ends its pending state and sets the scid, and nothing else.
+/// Obligations: `lifecycle/opened`, `lifecycle/own_field`.
 pub(crate) async fn a_pending_channel_opens_under_its_scid(place: &dyn Place) {
     let host = Host::new(place).await;
     let point = host.open(1).await;
@@ -128,6 +133,7 @@ pub(crate) async fn a_pending_channel_opens_under_its_scid(place: &dyn Place) {
 }
 
 /// Both confirmation heights are kept, zero too, and the one of the close can be cleared.
+/// Obligations: `lifecycle/heights`.
 pub(crate) async fn confirmation_heights_are_set_and_cleared(place: &dyn Place) {
     let host = Host::new(place).await;
     let point = host.open(1).await;
@@ -147,6 +153,7 @@ pub(crate) async fn confirmation_heights_are_set_and_cleared(place: &dyn Place) 
 }
 
 /// A zero-conf channel keeps its alias beside the confirmed scid; either may exceed 2^63.
+/// Obligations: `lifecycle/two_scids`, `lifecycle/alias`.
 pub(crate) async fn an_alias_over_2_63_stays_beside_the_confirmed_scid(place: &dyn Place) {
     let host = Host::new(place).await;
     let point = host.open(1).await;
@@ -161,6 +168,7 @@ pub(crate) async fn an_alias_over_2_63_stays_beside_the_confirmed_scid(place: &d
 }
 
 /// Asking for what is stored writes nothing.
+/// Obligations: `facet/repeated`.
 pub(crate) async fn repeated_calls_write_nothing(place: &dyn Place) {
     let host = Host::new(place).await;
     let point = host.open(1).await;
@@ -179,6 +187,7 @@ pub(crate) async fn repeated_calls_write_nothing(place: &dyn Place) {
 }
 
 /// The chain does not ask for a channel's status.
+/// Obligations: `lifecycle/any_status`, `status/borked`.
 pub(crate) async fn a_borked_channel_still_follows_the_chain(place: &dyn Place) {
     let host = Host::new(place).await;
     let point = host.open(1).await;
@@ -193,6 +202,7 @@ pub(crate) async fn a_borked_channel_still_follows_the_chain(place: &dyn Place) 
 }
 
 /// A refreshed value is a new one: values taken before do not change, absent fields are absent.
+/// Obligations: `lifecycle/refreshed`, `facet/own_value`.
 pub(crate) async fn refresh_shows_what_is_stored_now(place: &dyn Place) {
     let host = Host::new(place).await;
     let point = host.open(1).await;
@@ -212,6 +222,7 @@ pub(crate) async fn refresh_shows_what_is_stored_now(place: &dyn Place) {
 }
 
 /// Unknown channels are told from closed ones, and neither is changed.
+/// Obligations: `facet/unknown_channel`, `facet/closed_channel`.
 pub(crate) async fn unknown_and_closed_channels_are_refused(place: &dyn Place) {
     let host = Host::new(place).await;
     let closed = host.open(1).await;
@@ -234,6 +245,7 @@ pub(crate) async fn unknown_and_closed_channels_are_refused(place: &dyn Place) {
 }
 
 /// Opening a store changes nothing that can be read, however often.
+/// Obligations: `facet/reopened`.
 pub(crate) async fn opening_a_store_twice_changes_nothing(place: &dyn Place) {
     let host = Host::new(place).await;
     assert_eq!(host.all_channels().await.unwrap(), []);
@@ -243,4 +255,96 @@ pub(crate) async fn opening_a_store_twice_changes_nothing(place: &dyn Place) {
     let (seq, host) = (host.seq(), host.reopen().await.reopen().await);
     assert_eq!(host.seq(), seq);
     assert_eq!(Reads::of(&host, &points).await, reads);
+}
+
+/// Whatever the order of the chain's events, a channel ends up the same.
+/// Obligations: `lifecycle/own_field`, `lifecycle/two_scids`, `lifecycle/alias`.
+pub(crate) async fn changes_come_in_any_order(place: &dyn Place) {
+    let host = Host::new(place).await;
+    let change = async |point, which| match which {
+        0 => host.mark_open(point, ShortChannelId(7)).await,
+        1 => host.set_confirmed_scid(point, ShortChannelId(8)).await,
+        2 => host.set_scid_alias_negotiated(point).await,
+        3 => host.set_confirmation_height(point, 9).await,
+        _ => host.set_close_confirmation_height(point, Some(10)).await,
+    };
+    // Each change comes first and last, and each pair in both orders.
+    for n in 0..10 {
+        let point = host.open(n).await;
+        let before = host.channel(point).await.unwrap();
+        for step in 0..5 {
+            change(point, if n < 5 { (n + step) % 5 } else { (2 * n - step) % 5 }).await.unwrap();
+        }
+        let expected = Channel {
+            pending: false,
+            scid: ShortChannelId(7),
+            confirmed_scid: Some(ShortChannelId(8)),
+            channel_type: before.channel_type | ChannelType::SCID_ALIAS_FEATURE,
+            confirmation_height: Some(9),
+            close_confirmation_height: Some(10),
+            ..before
+        };
+        assert_eq!(host.channel(point).await.unwrap(), expected, "order {n}");
+    }
+}
+
+/// Short channel ids and heights are kept from zero to the largest, and zero is not absent.
+/// Obligations: `facet/read_back`, `lifecycle/heights`, `lifecycle/two_scids`.
+pub(crate) async fn scids_and_heights_are_kept_at_both_ends(place: &dyn Place) {
+    let host = Host::new(place).await;
+    let scids = [0, 1, i64::MAX as u64, 1 << 63, u64::MAX].map(ShortChannelId);
+    let heights = [0, 1, i32::MAX as u32, 1 << 31, u32::MAX];
+    for (n, (scid, height)) in (1..).zip(scids.into_iter().zip(heights)) {
+        let point = host.open(n).await;
+        host.mark_open(point, scid).await.unwrap();
+        host.set_confirmed_scid(point, scid).await.unwrap();
+        host.set_confirmation_height(point, height).await.unwrap();
+        host.set_close_confirmation_height(point, Some(height)).await.unwrap();
+    }
+    let host = host.reopen().await;
+    for (n, (scid, height)) in (1..).zip(scids.into_iter().zip(heights)) {
+        let channel = host.channel(outpoint(n)).await.unwrap();
+        assert_eq!((channel.scid, channel.confirmed_scid), (scid, Some(scid)));
+        assert_eq!(channel.confirmation_height, Some(height));
+        assert_eq!(channel.close_confirmation_height, Some(height));
+    }
+}
+
+/// After a reorganization a channel is marked open again, under another short channel id and at
+/// another height.
+/// Obligations: `lifecycle/opened`, `lifecycle/heights`, `lifecycle/two_scids`.
+pub(crate) async fn a_channel_that_moves_takes_its_new_scid(place: &dyn Place) {
+    let host = Host::new(place).await;
+    let point = host.open(1).await;
+    for n in [1, 2] {
+        host.mark_open(point, ShortChannelId(n)).await.unwrap();
+        host.set_confirmed_scid(point, ShortChannelId(10 + n)).await.unwrap();
+        host.set_confirmation_height(point, n as u32).await.unwrap();
+        let channel = host.refresh(point).await.unwrap();
+        assert_eq!((channel.scid.0, channel.confirmed_scid), (n, Some(ShortChannelId(10 + n))));
+        assert_eq!((channel.confirmation_height, channel.pending), (Some(n as u32), false));
+    }
+}
+
+/// A shell follows the chain too, and stays a shell.
+/// Obligations: `lifecycle/any_status`, `lifecycle/refreshed`.
+pub(crate) async fn a_shell_follows_the_chain(place: &dyn Place) {
+    let host = Host::new(place).await;
+    let point = outpoint(1);
+    let shells = vec![(values::shell(1, peer(1)), values::link_node(1))];
+    host.restore_shells(shells).await.unwrap();
+    let before = host.refresh(point).await.unwrap();
+    host.mark_open(point, ShortChannelId(9)).await.unwrap();
+    host.set_confirmed_scid(point, ShortChannelId(10)).await.unwrap();
+    host.set_confirmation_height(point, 8).await.unwrap();
+    host.set_close_confirmation_height(point, Some(11)).await.unwrap();
+    let host = host.reopen().await;
+    let expected = Channel {
+        scid: ShortChannelId(9),
+        confirmed_scid: Some(ShortChannelId(10)),
+        confirmation_height: Some(8),
+        close_confirmation_height: Some(11),
+        ..before
+    };
+    assert_eq!(host.refresh(point).await.unwrap(), expected);
 }

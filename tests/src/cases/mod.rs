@@ -1,20 +1,35 @@
 //! The cases, by what they are about.
 
 pub(crate) mod backend;
+mod calls;
+pub(crate) mod claims;
 pub(crate) mod closed;
 pub(crate) mod commitment;
+pub(crate) mod commitment_parts;
 pub(crate) mod concurrency;
 pub(crate) mod coordinator;
 pub(crate) mod damage;
 pub(crate) mod durability;
+pub(crate) mod errors;
+pub(crate) mod every_facet;
 pub(crate) mod failures;
+pub(crate) mod filter;
 pub(crate) mod final_htlc;
+pub(crate) mod group_commit;
 pub(crate) mod htlc;
+pub(crate) mod isolation;
 pub(crate) mod lifecycle;
+pub(crate) mod limits;
 pub(crate) mod link_node;
+pub(crate) mod model;
+pub(crate) mod node;
 pub(crate) mod open;
 pub(crate) mod package;
+pub(crate) mod records;
 pub(crate) mod revocation_log;
+pub(crate) mod settle;
 pub(crate) mod setup;
 pub(crate) mod shutdown;
 pub(crate) mod status;
+pub(crate) mod summary;
+pub(crate) mod update_list;

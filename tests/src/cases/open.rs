@@ -1,7 +1,9 @@
 //! Channels that are not closed.
 
+use bitcoin::OutPoint;
 use bitcoin::constants::ChainHash;
-use chanstate::facet::{OpenChannelStore, PeerTally, StatusStore};
+use channelcoord::PeerChannelStore;
+use chanstate::facet::{LifecycleStore, OpenChannelStore, PeerTally, StatusStore};
 use chanstate::{Channel, ChannelId, ChannelStatus, NewChannel, Rejection};
 
 use crate::inspect::sorted;
@@ -9,6 +11,7 @@ use crate::values::{self, outpoint, peer};
 use crate::{Host, Place};
 
 /// Each list holds exactly the channels of its name, in order of peer, chain and outpoint.
+/// Obligations: `open/listed`, `open/order`.
 pub(crate) async fn lists_hold_what_their_names_say(place: &dyn Place) {
     let host = Host::new(place).await;
     for n in 1..=8 {
@@ -44,6 +47,7 @@ pub(crate) async fn lists_hold_what_their_names_say(place: &dyn Place) {
 }
 
 /// A channel is found by outpoint and by id; unknown and closed ones are told apart.
+/// Obligations: `open/found`, `facet/unknown_channel`, `facet/closed_channel`.
 pub(crate) async fn channels_are_found_by_outpoint_and_id(place: &dyn Place) {
     let host = Host::new(place).await;
     let (open, closed, unknown) = (host.open(1).await, host.open(2).await, outpoint(3));
@@ -61,6 +65,7 @@ pub(crate) async fn channels_are_found_by_outpoint_and_id(place: &dyn Place) {
 }
 
 /// Tallies count pending channels, know of closed ones that were confirmed, and ask for the chain.
+/// Obligations: `open/tallies`.
 pub(crate) async fn tallies_tell_pending_from_confirmed(place: &dyn Place) {
     let host = Host::new(place).await;
     // Peer 1: one open, two pending. Peer 2: closed after it was open. Peer 3: closed while
@@ -87,6 +92,7 @@ pub(crate) async fn tallies_tell_pending_from_confirmed(place: &dyn Place) {
 }
 
 /// Lists need no link nodes.
+/// Obligations: `open/no_link_nodes`.
 pub(crate) async fn lists_do_not_depend_on_link_nodes(place: &dyn Place) {
     use linknode::LinkNodeStore;
     let host = Host::new(place).await;
@@ -95,4 +101,85 @@ pub(crate) async fn lists_do_not_depend_on_link_nodes(place: &dyn Place) {
     assert_eq!(host.link_nodes().await.unwrap(), []);
     assert_eq!(host.all_channels().await.unwrap().len(), 1);
     assert_eq!(host.channels_of(&peer(1)).await.unwrap()[0].funding_outpoint, point);
+}
+
+/// Channels are listed by peer, then chain, then outpoint, whenever they were opened.
+/// Obligations: `open/order`.
+pub(crate) async fn lists_are_ordered_by_peer_chain_and_outpoint(place: &dyn Place) {
+    let host = Host::new(place).await;
+    let chains = [ChainHash::SIGNET, ChainHash::REGTEST, ChainHash::BITCOIN];
+    for n in 0..12 {
+        let new = values::new_channel(n, peer(n % 2));
+        let chain = chains[(n / 2 % 3) as usize];
+        // Channels of one transaction go by their number.
+        let txid = outpoint(n / 6).txid;
+        let funding_outpoint = OutPoint::new(txid, [300, 2, u32::MAX, 1, 0, 255][(n % 6) as usize]);
+        host.open_as(NewChannel { chain, funding_outpoint, ..new }, n % 2).await;
+    }
+    let order = |c: &Channel| (c.peer, *c.chain.as_bytes(), c.funding_outpoint);
+    let all = host.all_channels().await.unwrap();
+    assert_eq!(all.len(), 12);
+    assert!(all.is_sorted_by_key(order));
+    let host = host.reopen().await;
+    assert_eq!(host.all_channels().await.unwrap(), all);
+    assert_eq!(host.pending_channels().await.unwrap(), all);
+    let of_peer: Vec<_> = all.into_iter().filter(|channel| channel.peer == peer(1)).collect();
+    assert_eq!(host.channels_of(&peer(1)).await.unwrap(), of_peer);
+}
+
+/// Open, pending and waiting channels are all there are, and none of them is two of these.
+/// Obligations: `open/listed`, `open/order`.
+pub(crate) async fn each_channel_is_in_one_list(place: &dyn Place) {
+    let host = Host::new(place).await;
+    let statuses = [0, 1, 1 << 2, 1 << 63].map(ChannelStatus::from_bits_retain);
+    for (n, status) in (0..).zip([statuses, statuses].concat()) {
+        let point = host.open_with(n, n % 3).await;
+        if n < 4 {
+            host.mark_scid(point, n).await;
+        }
+        host.apply_status(point, status).await.unwrap();
+    }
+    let shells = vec![(values::shell(8, peer(1)), values::link_node(1))];
+    host.restore_shells(shells).await.unwrap();
+    let points = |channels: Vec<Channel>| sorted(channels.iter().map(|c| c.funding_outpoint));
+    let open = points(host.open_channels().await.unwrap());
+    let pending = points(host.pending_channels().await.unwrap());
+    let waiting = points(host.waiting_close_channels().await.unwrap());
+    assert_eq!((open.as_slice(), pending.as_slice()), (&[outpoint(0)][..], &[outpoint(4)][..]));
+    assert_eq!(waiting, sorted([1, 2, 3, 5, 6, 7, 8].map(outpoint)));
+    let all = points(host.all_channels().await.unwrap());
+    assert_eq!(sorted([open, pending, waiting].concat()), all);
+    let mut by_peer = Vec::new();
+    for n in 0..3 {
+        by_peer.extend(points(host.channels_of(&peer(n)).await.unwrap()));
+    }
+    assert_eq!(sorted(by_peer), all);
+}
+
+/// A channel is the same, whichever way it is found.
+/// Obligations: `open/found`, `lifecycle/refreshed`.
+pub(crate) async fn each_way_finds_the_same_channel(place: &dyn Place) {
+    let host = Host::new(place).await;
+    let mut exchange = host.exchange(1).await;
+    exchange.we_add(1_000_000);
+    exchange.they_add(2_000_000);
+    host.rounds(&mut exchange, 2).await;
+    let point = host.open_with(2, 1).await;
+    let host = host.reopen().await;
+    for point in [exchange.point, point] {
+        let found = host.channel(point).await.unwrap();
+        let all = [
+            host.channel_by_id(ChannelId::from_outpoint(point)).await.unwrap(),
+            host.refresh(point).await.unwrap(),
+        ];
+        assert!(all.iter().all(|channel| *channel == found));
+        let lists = [
+            host.all_channels().await.unwrap(),
+            host.channels_of(&peer(1)).await.unwrap(),
+            if found.pending { host.pending_channels() } else { host.open_channels() }
+                .await
+                .unwrap(),
+        ];
+        assert!(lists.iter().all(|list| list.contains(&found)));
+    }
 }

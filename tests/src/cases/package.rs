@@ -3,18 +3,18 @@
 use bitcoin::OutPoint;
 use channelcoord::{ChangeSet, Record};
 use chanstate::facet::{ClosedChannelStore, CommitmentStore, ForwardingPackageStore, StatusStore};
-use chanstate::key::Kind;
+use chanstate::key::{Kind, RecordKey};
 use chanstate::{
-    AddRef, ChannelStatus, CommitmentHeight, Filter, ForwardingPackage, PackageState, Rejection,
-    SettleFailRef,
+    AddRef, ChannelStatus, CommitmentHeight, Filter, ForwardingPackage, PackageList, PackageState,
+    Rejection, SettleFailRef, StoreError,
 };
 
 use super::failures::faulty;
 use crate::values::{self, outpoint, peer};
-use crate::{End, Exchange, Fault, Host, Place, finish, inspect, poll_once};
+use crate::{End, Exchange, Fault, Host, Place, finish, inspect, poll_once, rejection};
 
 /// Channel `n` with a package of `adds` adds at height 1, and one of as many ends at height 2.
-async fn packed(host: &Host<'_>, n: u64, adds: u64) -> Exchange {
+pub(crate) async fn packed(host: &Host<'_>, n: u64, adds: u64) -> Exchange {
     let mut exchange = host.exchange(n).await;
     for _ in 0..adds {
         exchange.we_add(1_000_000);
@@ -51,6 +51,7 @@ async fn at(host: &Host<'_>, point: OutPoint, height: u64) -> ForwardingPackage 
 }
 
 /// Packages read back by height as they were given.
+/// Obligations: `package/by_height`, `facet/unknown_channel`.
 pub(crate) async fn packages_read_back_by_height(place: &dyn Place) {
     let host = Host::new(place).await;
     let exchange = packed(&host, 1, 3).await;
@@ -65,6 +66,7 @@ pub(crate) async fn packages_read_back_by_height(place: &dyn Place) {
 }
 
 /// A package passes through its states as filters fill, in any order and once only.
+/// Obligations: `package/progress`, `package/any_order`.
 pub(crate) async fn a_package_completes_when_everything_is_acknowledged(place: &dyn Place) {
     let host = Host::new(place).await;
     let exchange = packed(&host, 1, 2).await;
@@ -92,6 +94,7 @@ pub(crate) async fn a_package_completes_when_everything_is_acknowledged(place: &
 }
 
 /// A package keeps the first filter it gets, and every acknowledgement it had.
+/// Obligations: `package/first_filter`.
 pub(crate) async fn a_package_keeps_its_first_filter(place: &dyn Place) {
     let host = Host::new(place).await;
     let exchange = packed(&host, 1, 2).await;
@@ -106,6 +109,7 @@ pub(crate) async fn a_package_keeps_its_first_filter(place: &dyn Place) {
 }
 
 /// A filter that does not cover the adds, or has no package, is refused.
+/// Obligations: `package/fitting_filter`.
 pub(crate) async fn a_filter_must_cover_the_adds(place: &dyn Place) {
     let host = Host::new(place).await;
     let exchange = packed(&host, 1, 2).await;
@@ -122,6 +126,7 @@ pub(crate) async fn a_filter_must_cover_the_adds(place: &dyn Place) {
 }
 
 /// An index that the package does not have is refused, and with it the whole call.
+/// Obligations: `package/ack_in_range`, `facet/nothing_on_error`.
 pub(crate) async fn an_ack_out_of_range_is_refused_whole(place: &dyn Place) {
     let host = Host::new(place).await;
     let mut exchange = packed(&host, 1, 2).await;
@@ -153,6 +158,7 @@ pub(crate) async fn an_ack_out_of_range_is_refused_whole(place: &dyn Place) {
 }
 
 /// Acknowledging in a package that is gone, or never was, is no error and writes nothing.
+/// Obligations: `package/gone`, `commitment/acks`.
 pub(crate) async fn acks_of_absent_packages_pass(place: &dyn Place) {
     let host = Host::new(place).await;
     let mut exchange = packed(&host, 1, 1).await;
@@ -172,6 +178,7 @@ pub(crate) async fn acks_of_absent_packages_pass(place: &dyn Place) {
 }
 
 /// Acknowledgements that come with a signature are stored with it, in packages of two channels.
+/// Obligations: `commitment/acks`, `package/any_channel`.
 pub(crate) async fn a_signature_brings_acks_in_packages_of_any_channel(place: &dyn Place) {
     let host = Host::new(place).await;
     let mut own = packed(&host, 1, 2).await;
@@ -195,6 +202,7 @@ pub(crate) async fn a_signature_brings_acks_in_packages_of_any_channel(place: &d
 }
 
 /// Acknowledgements that come when the same signature is sent again are stored.
+/// Obligations: `commitment/acks`, `package/ack_in_range`.
 pub(crate) async fn a_signature_sent_again_brings_its_acks(place: &dyn Place) {
     let host = Host::new(place).await;
     let own = packed(&host, 1, 2).await;
@@ -215,6 +223,7 @@ pub(crate) async fn a_signature_sent_again_brings_its_acks(place: &dyn Place) {
 }
 
 /// A refused signature brings no acknowledgements.
+/// Obligations: `commitment/acks`, `facet/nothing_on_error`.
 pub(crate) async fn a_refused_signature_brings_no_acks(place: &dyn Place) {
     let host = Host::new(place).await;
     let own = packed(&host, 1, 2).await;
@@ -228,6 +237,7 @@ pub(crate) async fn a_refused_signature_brings_no_acks(place: &dyn Place) {
 }
 
 /// Removal takes the packages that are there, their updates, and passes over the others.
+/// Obligations: `package/removal`.
 pub(crate) async fn removal_passes_over_absent_heights(place: &dyn Place) {
     let host = Host::new(place).await;
     let exchange = packed(&host, 1, 2).await;
@@ -245,6 +255,7 @@ pub(crate) async fn removal_passes_over_absent_heights(place: &dyn Place) {
 }
 
 /// Packages of a closed channel cannot be read or changed any more; acks of them pass.
+/// Obligations: `package/with_channel`, `facet/closed_channel`.
 pub(crate) async fn packages_end_with_their_channel(place: &dyn Place) {
     let host = Host::new(place).await;
     let exchange = packed(&host, 1, 1).await;
@@ -264,8 +275,9 @@ pub(crate) async fn packages_end_with_their_channel(place: &dyn Place) {
     host.still(host.ack_settle_fails(&[end(&exchange, 0)])).await.unwrap();
 }
 
-/// Packages of a channel that runs under an alias over 2^63.
-pub(crate) async fn packages_of_an_alias_over_2_63(place: &dyn Place) {
+/// Packages of a channel that runs under an alias over 2^63 are kept.
+/// Obligations: `package/by_height`, `facet/read_back`.
+pub(crate) async fn packages_under_an_alias_over_2_63_are_kept(place: &dyn Place) {
     let host = Host::new(place).await;
     let point = host.open_as(values::new_channel(1, peer(1)), 1).await;
     host.mark_scid(point, u64::MAX - 1).await;
@@ -283,6 +295,7 @@ pub(crate) async fn packages_of_an_alias_over_2_63(place: &dyn Place) {
 
 /// A package under a short channel id under which another channel has packages is refused, until
 /// nothing of those is left.
+/// Obligations: `commitment/one_source`.
 pub(crate) async fn channels_do_not_share_a_package_source(place: &dyn Place) {
     let (host, faulty) = faulty(place, 0).await;
     let first = packed(&host, 1, 1).await;
@@ -307,7 +320,56 @@ pub(crate) async fn channels_do_not_share_a_package_source(place: &dyn Place) {
     host.reopen().await.check(&twin).await;
 }
 
+/// Of two channels that file their first packages under one short channel id at once, the second is
+/// refused.
+/// Obligations: `commitment/one_source`.
+pub(crate) async fn channels_that_file_at_once_do_not_share_a_source(place: &dyn Place) {
+    let (host, faulty) = faulty(place, 0).await;
+    let mut first = host.exchange(1).await;
+    let second = host.open(2).await;
+    host.mark_scid(second, first.scid.0).await;
+    let mut twin = Exchange::new(2, first.scid);
+    host.sign(&mut first).await;
+    host.sign(&mut twin).await;
+    let advance = first.advance();
+    faulty.hold();
+    let filing = poll_once(host.advance_tail(first.point, advance.clone()));
+    faulty.await_held();
+    let late = poll_once(host.advance_tail(second, twin.advance()));
+    faulty.go();
+    filing.await.unwrap();
+    first.stored_advance(&advance);
+    let refused = rejection(late.await);
+    assert_eq!(refused, Rejection::PackageSource { found: first.scid });
+    let host = host.reopen().await;
+    host.check(&first).await;
+    assert_eq!(host.remote_tip(second).await.unwrap(), twin.pending);
+    assert_eq!(host.packages(second).await, []);
+}
+
+/// Where no package of a channel is left, another channel may file its own, without opening the
+/// store again.
+/// Obligations: `commitment/one_source`.
+pub(crate) async fn a_source_is_free_after_its_last_package(place: &dyn Place) {
+    let host = Host::new(place).await;
+    let first = packed(&host, 1, 1).await;
+    let second = host.open(2).await;
+    host.mark_scid(second, first.scid.0).await;
+    let mut twin = Exchange::new(2, first.scid);
+    host.sign(&mut twin).await;
+    let refusal = Rejection::PackageSource { found: first.scid };
+    let packages = first.packages.keys().copied();
+    for height in packages {
+        let refused = host.refused(host.advance_tail(second, twin.advance())).await;
+        assert_eq!(refused, refusal);
+        host.remove_forwarding_packages(first.point, &[height]).await.unwrap();
+    }
+    host.take_revocation(&mut twin).await;
+    host.reopen().await.check(&twin).await;
+}
+
 /// A package under a short channel id under which packages of no channel are kept is refused.
+/// Obligations: `commitment/one_source`.
 pub(crate) async fn packages_of_no_channel_keep_their_source(place: &dyn Place) {
     let host = Host::new(place).await;
     let mut exchange = host.exchange(1).await;
@@ -321,6 +383,7 @@ pub(crate) async fn packages_of_no_channel_keep_their_source(place: &dyn Place) 
 }
 
 /// Acknowledgements in one package share a commit; its removal does not, and keeps its order.
+/// Obligations: `package/gone`, `package/removal`.
 pub(crate) async fn a_removal_does_not_meet_acks_in_a_commit(place: &dyn Place) {
     let (host, faulty) = faulty(place, 1).await;
     let exchange = packed(&host, 1, 3).await;
@@ -339,4 +402,16 @@ pub(crate) async fn a_removal_does_not_meet_acks_in_a_commit(place: &dyn Place) 
     assert_eq!(faulty.take_batches(), [1, 3, 1, 1]);
     let left: Vec<_> = host.packages(exchange.point).await.iter().map(|p| p.height.0).collect();
     assert_eq!(left, [1]);
+}
+
+/// A package of which an update is missing is damage: the others do not take its position.
+/// Obligations: `facet/damage`, `package/by_height`.
+pub(crate) async fn a_package_with_a_gap_is_damage(place: &dyn Place) {
+    let host = Host::new(place).await;
+    let exchange = packed(&host, 1, 3).await;
+    let second = [exchange.scid.0, 1, PackageList::Adds as u64, 1];
+    let removes = vec![RecordKey::of(Kind::PackageUpdate, second)];
+    let host = host.rewritten(ChangeSet { removes, ..ChangeSet::default() }).await;
+    let read = host.forwarding_packages(exchange.point).await;
+    assert!(matches!(read, Err(StoreError::Corrupt { .. })), "{read:?}");
 }

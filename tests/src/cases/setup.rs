@@ -8,6 +8,7 @@ use crate::values::bytes;
 use crate::{Host, Place};
 
 /// Opening state is kept, replaced and deleted; empty values are values, empty keys are keys.
+/// Obligations: `setup/any_bytes`, `setup/replaced`, `setup/absent`.
 pub(crate) async fn opening_state_is_kept_replaced_and_deleted(place: &dyn Place) {
     let host = Host::new(place).await;
     let keys = [Bytes::new(), bytes("key", 1, 1), bytes("key", 1, 36), bytes("key", 1, 300)];
@@ -29,6 +30,7 @@ pub(crate) async fn opening_state_is_kept_replaced_and_deleted(place: &dyn Place
 }
 
 /// A policy is kept for a channel that need not exist, and outlives its close.
+/// Obligations: `setup/no_channel`, `setup/replaced`, `setup/absent`.
 pub(crate) async fn a_policy_is_kept_replaced_and_deleted(place: &dyn Place) {
     let host = Host::new(place).await;
     let point = host.open(1).await;
@@ -52,4 +54,32 @@ pub(crate) async fn a_policy_is_kept_replaced_and_deleted(place: &dyn Place) {
     host.delete_initial_policy(id).await.unwrap();
     host.delete_initial_policy(id).await.unwrap();
     assert_eq!(host.reopen().await.initial_policy(id).await.unwrap(), None);
+}
+
+/// Opening states and policies are kept apart, also under the same bytes, and a policy of zeros is
+/// not an absent one.
+/// Obligations: `setup/absent`, `setup/any_bytes`, `facet/read_back`.
+pub(crate) async fn states_and_policies_are_kept_apart(place: &dyn Place) {
+    let host = Host::new(place).await;
+    let id = ChannelId([0; 32]);
+    let key = Bytes::copy_from_slice(&id.0);
+    let none = MilliSatoshi(0);
+    let zero = ForwardingPolicy {
+        min_htlc: none,
+        max_htlc: none,
+        base_fee: none,
+        fee_rate: 0,
+        time_lock_delta: 0,
+    };
+    host.save_initial_policy(id, zero).await.unwrap();
+    let host = host.reopen().await;
+    assert_eq!(host.initial_policy(id).await.unwrap(), Some(zero));
+    assert_eq!(host.opening_state(key.clone()).await.unwrap(), None);
+    host.save_opening_state(key.clone(), Bytes::new()).await.unwrap();
+    host.delete_initial_policy(id).await.unwrap();
+    let host = host.reopen().await;
+    assert_eq!(host.initial_policy(id).await.unwrap(), None);
+    assert_eq!(host.opening_state(key.clone()).await.unwrap(), Some(Bytes::new()));
+    // A key that goes on with zeros is another key.
+    assert_eq!(host.opening_state(Bytes::from(vec![0; 33])).await.unwrap(), None);
 }

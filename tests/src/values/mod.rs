@@ -2,6 +2,8 @@
 
 mod channel;
 mod htlc;
+mod records;
+pub mod sets;
 
 use bitcoin::hashes::{Hash, HashEngine, sha256};
 use bitcoin::secp256k1::ecdsa::Signature;
@@ -19,6 +21,7 @@ pub use channel::{
 pub use htlc::{
     add, add_message, commit_sig, fail, fee, fulfill, htlc, htlc_terms, htlcs_both_ways, malformed,
 };
+pub use records::Fill;
 
 /// 32 bytes that depend on a label and a number alone.
 pub fn bytes32(label: &str, n: u64) -> [u8; 32] {

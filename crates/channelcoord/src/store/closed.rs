@@ -10,9 +10,8 @@ use chanstate::{
     Channel, ChannelId, ChannelNo, ChannelState, ChannelStatus, CloseSummary, Record, Rejection,
 };
 
-use super::{Store, backend_error, of_channel, state_error};
+use super::{Store, of_channel, state_error};
 use crate::directory::channel_row;
-use crate::scan::scan_all;
 
 /// Kinds that the historical view is made of.
 const HISTORICAL_KINDS: [Kind; 4] = [Kind::Terms, Kind::Commitment, Kind::Htlc, Kind::Secret];
@@ -34,15 +33,14 @@ impl ClosedChannelStore for Store {
     async fn closed_channels(&self, pending_only: bool) -> Result<Vec<CloseSummary>> {
         self.alive()?;
         let mut summaries = Vec::new();
-        scan_all(self.inner.backend.as_ref(), KeyRange::all(Kind::Close), |record| {
+        self.scan_stored(KeyRange::all(Kind::Close), |record| {
             if let crate::Record::Channel(Record::Close(close)) = record
                 && (close.summary.pending || !pending_only)
             {
                 summaries.push(close.summary);
             }
         })
-        .await
-        .map_err(backend_error)?;
+        .await?;
         summaries.sort_by_key(|summary| summary.channel_point);
         Ok(summaries)
     }
@@ -76,13 +74,12 @@ impl Store {
         let mut state = ChannelState::new(row.ok_or(Rejection::UnknownChannel(point))?);
         for kind in HISTORICAL_KINDS {
             let range = KeyRange::under(kind, [no.0]);
-            scan_all(self.inner.backend.as_ref(), range, |record| {
+            self.scan_stored(range, |record| {
                 if let crate::Record::Channel(record) = &record {
                     state.put(record);
                 }
             })
-            .await
-            .map_err(backend_error)?;
+            .await?;
         }
         let channel = state.channel().map_err(|fault| state_error(point, fault))?;
         channel.ok_or(Rejection::NoCommitments.into())
@@ -94,7 +91,7 @@ impl Store {
         no: ChannelNo,
     ) -> Result<(Option<ChannelRecord>, Option<CloseRecord>)> {
         let keys = [Kind::Channel, Kind::Close].map(|kind| RecordKey::single(kind, no));
-        let records = self.inner.backend.read(&keys).await.map_err(backend_error)?;
+        let records = self.read_stored(&keys).await?;
         let (mut row, mut close) = (None, None);
         for record in records.into_iter().flatten() {
             match record {

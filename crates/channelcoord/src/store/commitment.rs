@@ -13,12 +13,11 @@ use chanstate::record::ListKind;
 use chanstate::transition::{self as rule, AdvanceTail, AppendRemote, UpdateLocal};
 use chanstate::{
     CommitmentHeight, HtlcId, LogUpdate, PackageList, PendingCommitment, PreviousState, Record,
-    Rejection, RevocationState, Side,
+    Rejection, RevocationState, Side, StoreError,
 };
 
-use super::{Store, backend_error, of_channel};
+use super::{Store, of_channel};
 use crate::change_set::PackageAck;
-use crate::scan::scan_all;
 
 #[async_trait]
 impl CommitmentStore for Store {
@@ -57,12 +56,10 @@ impl CommitmentStore for Store {
 
     async fn advance_tail(&self, point: OutPoint, advance: AdvanceTail) -> Result<()> {
         let options = self.inner.options.transitions;
-        let (no, found) = (self.listing(point)?.no, advance.package.source);
-        // Asked before the channel's state is, which is locked within the directory.
-        if self.inner.directory.read().is_source_of_other(found, no) {
-            return Err(Rejection::PackageSource { found }.into());
-        }
-        self.transit(point, |state| rule::advance_tail(state, options, &advance).map(Some)).await
+        self.change_filing(point, Some(advance.package.source), |state| {
+            Ok((Some(of_channel(rule::advance_tail(state, options, &advance)?)), ()))
+        })
+        .await
     }
 
     async fn insert_next_revocation(&self, point: OutPoint, next: PublicKey) -> Result<()> {
@@ -128,7 +125,7 @@ impl RevocationLogStore for Store {
         let no = self.listing(point)?.no;
         let keys = [Kind::RevokedState, Kind::RevokedCommitment];
         let keys = keys.map(|kind| RecordKey::of(kind, [no.0, height.0]));
-        let records = self.inner.backend.read(&keys).await.map_err(backend_error)?;
+        let records = self.read_stored(&keys).await?;
         match records.into_iter().flatten().next() {
             Some(crate::Record::Channel(Record::RevokedState(record))) => {
                 Ok(PreviousState::State(record.state))
@@ -147,13 +144,15 @@ impl RevocationLogStore for Store {
             return Ok(None);
         };
         // The usual case needs one read; a log with gaps has to be walked.
-        if self.previous_state(point, CommitmentHeight(newest)).await.is_ok() {
-            return Ok(Some(CommitmentHeight(newest)));
+        match self.previous_state(point, CommitmentHeight(newest)).await {
+            Ok(_) => return Ok(Some(CommitmentHeight(newest))),
+            Err(StoreError::Rejected(Rejection::UnknownState(_))) => {}
+            Err(error) => return Err(error),
         }
         let mut tail = None;
         for kind in [Kind::RevokedState, Kind::RevokedCommitment] {
             let range = KeyRange::under(kind, [no.0]);
-            scan_all(self.inner.backend.as_ref(), range, |record| {
+            self.scan_stored(range, |record| {
                 tail = tail.max(match record {
                     crate::Record::Channel(Record::RevokedState(record)) => {
                         Some(record.state.height)
@@ -164,10 +163,10 @@ impl RevocationLogStore for Store {
                     _ => None,
                 });
             })
-            .await
-            .map_err(backend_error)?;
+            .await?;
         }
-        Ok(tail)
+        // A log of which nothing is left may be that of a channel that was closed meanwhile.
+        self.view(point, |_| Ok(tail))
     }
 }
 

@@ -13,6 +13,7 @@ use linknode::{LinkNode, LinkNodeChange, Network};
 
 use super::{ATTEMPTS, Store, of_channel};
 use crate::change_set::ChangeSet;
+use crate::directory::Index;
 use crate::locks::Lockable;
 
 /// What became of a shell.
@@ -31,6 +32,11 @@ pub enum RestoredShell {
 /// pruning its peer exclude each other: opening raises the version of the peer's link node, and
 /// pruning checks it.
 ///
+/// # Obligations
+/// * `whole`: each call stores all that it changes together, or nothing.
+/// * `excluded`: of an opening and a prune of the same peer at once, whichever comes second sees
+///   the first, so a peer with a channel keeps its link node.
+///
 /// # Differences from lnd
 /// * New link nodes carry the network they are given, not always mainnet.
 /// * A shell that is known already does not prevent the others from being restored.
@@ -39,7 +45,11 @@ pub enum RestoredShell {
 pub trait PeerChannelStore: Send + Sync {
     /// Creates a pending channel, and the peer's link node if there is none.
     ///
-    /// An existing link node keeps its addresses.
+    /// * `creates_link_node`: a missing link node appears as given, under the node id of the
+    ///   channel's peer.
+    /// * `keeps_link_node`: an existing link node stays as it is.
+    /// * `used_outpoint`: an outpoint or a channel id in use, also by a closed channel, is refused.
+    /// * `address_length`: an address that is too long is `Unstorable`.
     ///
     /// # Errors
     /// `Rejected(AlreadyExists)` or `Rejected(IdAlreadyExists)` if the outpoint or the channel id
@@ -49,8 +59,12 @@ pub trait PeerChannelStore: Send + Sync {
 
     /// Creates channels without commitments from a backup, each with its peer's link node.
     ///
-    /// All that are new are created at once; the answers are in the order of the shells. Of
-    /// several shells with one channel id the first counts.
+    /// * `restored`: a shell reads back as a channel with the restored bit and without commitments.
+    /// * `restored_at_once`: all that are new are created at once; the answers are in the order of
+    ///   the shells.
+    /// * `restored_once`: a shell whose outpoint or channel id is in use changes nothing, and of
+    ///   several with one channel id the first counts.
+    /// * `restored_peers`: the link node of each peer appears if it was missing.
     ///
     /// # Errors
     /// `Unstorable` for an address that is too long.
@@ -59,23 +73,35 @@ pub trait PeerChannelStore: Send + Sync {
         shells: Vec<(ChannelShell, LinkNode)>,
     ) -> Result<Vec<RestoredShell>>;
 
-    /// Notes that a closed channel is resolved on chain. If its peer has no channel left that is
-    /// not closed, the link node goes at once. Repeating it is no error.
+    /// Notes that a closed channel is resolved on chain.
+    ///
+    /// * `resolved`: the summary is not pending any more; repeating it changes nothing.
+    /// * `prunes_last`: if the peer has no channel left that is not closed, the link node goes at
+    ///   once. Channels that are pending or waiting for their close keep it.
+    /// * `not_closed`: a channel that is open is refused.
     ///
     /// # Errors
     /// `Rejected(NotClosed)` for a channel that is open.
     async fn mark_fully_closed(&self, point: OutPoint) -> Result<()>;
 
-    /// Gives up a channel without a transaction, with `height` in its summary, and prunes its
-    /// peer. A channel that is closed already stays as it is.
+    /// Gives up a channel without a transaction.
+    ///
+    /// * `abandoned`: the channel is closed, with `height` in its summary. One that is closed
+    ///   already stays as it is.
+    /// * `abandoned_peer`: the last channel of a peer that is not closed takes the link node along.
     async fn abandon_channel(&self, point: OutPoint, height: u32) -> Result<()>;
 
     /// Removes the link nodes of all peers without a channel that is not closed. Returns them.
+    ///
+    /// * `pruned`: these link nodes go with their addresses, and no others.
     async fn prune_link_nodes(&self) -> Result<Vec<PublicKey>>;
 
     /// Creates the missing link nodes of peers with a channel that is not closed. Returns them.
     ///
     /// `now` is the Unix time in seconds to note on them as last seen.
+    ///
+    /// * `repaired`: these link nodes appear with the network and time given and without addresses;
+    ///   those that exist stay as they are.
     async fn repair_link_nodes(&self, network: Network, now: u64) -> Result<Vec<PublicKey>>;
 }
 
@@ -188,46 +214,26 @@ impl PeerChannelStore for Store {
     }
 
     async fn prune_link_nodes(&self) -> Result<Vec<PublicKey>> {
-        self.alive()?;
-        let idle: Vec<PublicKey> = {
-            let index = self.inner.directory.read();
+        let idle = |index: &Index| {
             let busy = index.peers_with_channels();
             let nodes = index.link_nodes().map(|node| node.node_id);
             nodes.filter(|node| !busy.contains(node)).collect()
         };
-        let mut pruned = Vec::new();
-        for node in idle {
-            let removed = self.change_node(&node, |stored, channels| {
-                let stored = stored.filter(|_| channels == 0);
-                Ok(stored.map(|(stored, version)| LinkNodeChange::remove(&stored, version)))
-            });
-            if removed.await.map_err(of_link_nodes)? {
-                pruned.push(node);
-            }
-        }
-        Ok(pruned)
+        self.change_nodes(idle, |store, node| store.prune(node, 0)).await
     }
 
     async fn repair_link_nodes(&self, network: Network, now: u64) -> Result<Vec<PublicKey>> {
-        self.alive()?;
-        let missing: Vec<PublicKey> = {
-            let index = self.inner.directory.read();
+        let missing = |index: &Index| {
             let peers = index.peers_with_channels().into_iter();
             peers.filter(|peer| index.link_node(peer).is_none()).collect()
         };
-        let mut repaired = Vec::new();
-        for peer in missing {
-            let created = self.change_node(&peer, |stored, channels| {
-                let wanted = stored.is_none() && channels > 0;
-                let node =
-                    LinkNode { node_id: peer, network, last_seen: now, addresses: Vec::new() };
-                Ok(wanted.then(|| LinkNodeChange::put(&node, None, Version::ABSENT)))
-            });
-            if created.await.map_err(of_link_nodes)? {
-                repaired.push(peer);
-            }
-        }
-        Ok(repaired)
+        let create = |store: &Store, peer: &PublicKey| {
+            let index = store.inner.directory.read();
+            let wanted = index.link_node(peer).is_none() && index.open_with(peer) > 0;
+            let node = LinkNode { node_id: *peer, network, last_seen: now, addresses: Vec::new() };
+            wanted.then(|| LinkNodeChange::put(&node, None, Version::ABSENT))
+        };
+        self.change_nodes(missing, create).await
     }
 }
 
@@ -254,6 +260,30 @@ impl Store {
         }
     }
 
+    /// Changes the link nodes that `find` lists, all at once. `change` decides on each when none of
+    /// them can change any more. Returns those that it changed.
+    async fn change_nodes(
+        &self,
+        find: impl Fn(&Index) -> Vec<PublicKey> + Send + Sync,
+        change: impl Fn(&Store, &PublicKey) -> Option<LinkNodeChange> + Send + Sync,
+    ) -> Result<Vec<PublicKey>> {
+        for _ in 0..ATTEMPTS {
+            self.alive()?;
+            let nodes = find(&self.inner.directory.read());
+            let guards = self.inner.locks.lock(nodes.iter().copied().map(Lockable::Peer)).await;
+            let link_nodes: Vec<_> = nodes.iter().filter_map(|node| change(self, node)).collect();
+            let changed = link_nodes.iter().map(|change| *change.node_id()).collect();
+            if link_nodes.is_empty() {
+                return Ok(changed);
+            }
+            let set = ChangeSet { link_nodes, ..ChangeSet::default() };
+            if self.applies(set, guards).await? {
+                return Ok(changed);
+            }
+        }
+        Err(StoreError::Conflict)
+    }
+
     /// Removes the peer's link node if no more than `closing` channels with it are open.
     fn prune(&self, peer: &PublicKey, closing: usize) -> Option<LinkNodeChange> {
         let index = self.inner.directory.read();
@@ -268,10 +298,4 @@ fn require_storable(peer: &LinkNode) -> Result<()> {
         record: linknode::node_key(&peer.node_id).to_string(),
         cause: Arc::new(rejection),
     })
-}
-
-/// A failure on a link node that no rule refused.
-fn of_link_nodes(error: linknode::Error) -> StoreError {
-    // The rules above refuse nothing, so there is no refusal to pass on.
-    error.recast().unwrap_or(StoreError::Conflict)
 }

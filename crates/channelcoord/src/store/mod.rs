@@ -12,6 +12,7 @@ mod setup;
 use std::sync::Arc;
 
 use bitcoin::OutPoint;
+use chanstate::key::{KeyRange, RecordKey};
 use chanstate::transition::{self, Refusal};
 use chanstate::{Cause, ChannelChange, ChannelId, ChannelState, Rejection, StateFault, StoreError};
 use thiserror::Error;
@@ -21,6 +22,7 @@ use crate::change_set::{ChangeSet, Subject};
 use crate::committer::{Committer, Failure, Memory};
 use crate::directory::{Directory, Listing, Slot, read_slot};
 use crate::locks::{Guard, Lockable, Locks};
+use crate::scan::scan_all;
 
 pub use coordinator::{PeerChannelStore, RestoredShell};
 
@@ -165,7 +167,35 @@ impl Store {
     ) -> Result<T, StoreError> {
         let slot = self.slot(point)?;
         let state = read_slot(&slot);
+        // It may have been closed since its slot was looked up.
+        if state.row().closed {
+            return Err(Rejection::AlreadyClosed(point).into());
+        }
         read(&state).map_err(|fault| state_error(point, fault))
+    }
+
+    /// Reads records from the backend. When it returns, memory shows every commit that they show:
+    /// whoever sees a commit here sees it everywhere from then on.
+    async fn read_stored(
+        &self,
+        keys: &[RecordKey],
+    ) -> Result<Vec<Option<crate::Record>>, StoreError> {
+        let records = self.inner.backend.read(keys).await.map_err(backend_error)?;
+        self.inner.committer.caught_up().await;
+        self.alive()?;
+        Ok(records)
+    }
+
+    /// Hands every record of a range to `visit`; the rest is as for
+    /// [`read_stored`](Store::read_stored).
+    async fn scan_stored(
+        &self,
+        range: KeyRange,
+        visit: impl FnMut(crate::Record) + Send,
+    ) -> Result<(), StoreError> {
+        scan_all(self.inner.backend.as_ref(), range, visit).await.map_err(backend_error)?;
+        self.inner.committer.caught_up().await;
+        self.alive()
     }
 
     /// Changes one channel: locks it, decides on its state, commits. A state that is damaged is
@@ -175,9 +205,26 @@ impl Store {
         point: OutPoint,
         decide: impl Fn(&ChannelState) -> Result<(Option<ChangeSet>, T), Refusal> + Send + Sync,
     ) -> Result<T, StoreError> {
+        self.change_filing(point, None, decide).await
+    }
+
+    /// As [`change`](Store::change); packages are filed under `source`, which must not be taken.
+    async fn change_filing<T: Send>(
+        &self,
+        point: OutPoint,
+        source: Option<chanstate::ShortChannelId>,
+        decide: impl Fn(&ChannelState) -> Result<(Option<ChangeSet>, T), Refusal> + Send + Sync,
+    ) -> Result<T, StoreError> {
         for _ in 0..ATTEMPTS {
             let no = self.listing(point)?.no;
-            let guards = self.inner.locks.lock([Lockable::Channel(no)]).await;
+            let names = [Lockable::Channel(no)].into_iter().chain(source.map(Lockable::Source));
+            let guards = self.inner.locks.lock(names).await;
+            // Asked before the channel's state is, which is locked within the directory.
+            if let Some(found) = source
+                && self.inner.directory.read().is_source_of_other(found, no)
+            {
+                return Err(Rejection::PackageSource { found }.into());
+            }
             let slot = self.slot(point)?;
             let (set, output) = decide(&read_slot(&slot)).map_err(|refusal| match refusal {
                 Refusal::Rejected(rejection) => StoreError::Rejected(rejection),

@@ -11,7 +11,7 @@ use chanstate::record::ChannelRecord;
 use chanstate::{Channel, ChannelId, Rejection};
 
 use super::{Store, state_error};
-use crate::directory::{Slot, read_slot};
+use crate::directory::read_slot;
 
 #[async_trait]
 impl OpenChannelStore for Store {
@@ -70,15 +70,17 @@ impl Store {
     /// Open channels in order of peer, chain and outpoint.
     fn channels(&self, wanted: impl Fn(&ChannelRecord) -> bool) -> Result<Vec<Channel>> {
         self.alive()?;
-        let slots: Vec<Slot> = self.inner.directory.read().slots().cloned().collect();
+        // Held throughout, so that the list is of one moment.
+        let index = self.inner.directory.read();
         let mut channels = Vec::new();
-        for slot in slots {
-            let state = read_slot(&slot);
+        for slot in index.slots() {
+            let state = read_slot(slot);
             if wanted(state.row()) {
                 let channel = state.channel().map_err(|fault| state_error(state.point(), fault))?;
                 channels.extend(channel);
             }
         }
+        drop(index);
         channels.sort_by_key(|channel| {
             (channel.peer, *channel.chain.as_bytes(), channel.funding_outpoint)
         });

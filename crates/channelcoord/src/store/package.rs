@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use bitcoin::OutPoint;
 use chanstate::facet::{ForwardingPackageStore, Result};
-use chanstate::key::{KeyRange, Kind};
+use chanstate::key::{KeyRange, Kind, RecordKey};
 use chanstate::record::{PackageRecord, PackageUpdateRecord};
 use chanstate::transition as rule;
 use chanstate::{
@@ -13,11 +13,10 @@ use chanstate::{
     PackageList, Record, SettleFailRef, ShortChannelId, StateFault,
 };
 
-use super::{Store, backend_error, state_error, store_error};
+use super::{Store, state_error, store_error};
 use crate::change_set::{ChangeSet, PackageAck};
 use crate::directory::read_slot;
 use crate::locks::Lockable;
-use crate::scan::scan_all;
 
 type Place = (CommitmentHeight, ShortChannelId);
 
@@ -47,7 +46,7 @@ impl ForwardingPackageStore for Store {
                     }
                     _ => {}
                 };
-                scan_all(self.inner.backend.as_ref(), range, take).await.map_err(backend_error)?;
+                self.scan_stored(range, take).await?;
             }
         }
         let slot = self.slot(point)?;
@@ -119,7 +118,7 @@ impl Store {
     }
 }
 
-/// Joins a package's records; `updates` are in order of list and position.
+/// Joins a package's records; `updates` are in order of list and position, and none is missing.
 fn assemble(
     state: &ChannelState,
     package: PackageRecord,
@@ -129,6 +128,10 @@ fn assemble(
         let updates: Vec<_> = updates.iter().filter(|update| update.list == wanted).collect();
         let mut filter = Filter::empty(updates.len().min(0xffff) as u16);
         for (position, update) in (0..=u16::MAX).zip(&updates) {
+            if update.index != position {
+                let missing = [package.source.0, package.height.0, wanted as u64, position.into()];
+                return Err(StateFault::Missing(RecordKey::of(Kind::PackageUpdate, missing)));
+            }
             if update.acked {
                 filter = filter.with(position).unwrap_or(filter);
             }

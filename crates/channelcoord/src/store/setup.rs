@@ -10,7 +10,7 @@ use chanstate::{
     OpeningStateRecord, Record, Rejection, ShortChannelId,
 };
 
-use super::{Store, backend_error, store_error};
+use super::{Store, store_error};
 use crate::change_set::ChangeSet;
 
 #[async_trait]
@@ -80,7 +80,7 @@ fn policy_key(id: ChannelId) -> RecordKey {
 impl Store {
     async fn read_one(&self, key: RecordKey) -> Result<Option<Record>> {
         self.alive()?;
-        let records = self.inner.backend.read(&[key]).await.map_err(backend_error)?;
+        let records = self.read_stored(&[key]).await?;
         Ok(records.into_iter().flatten().find_map(|record| match record {
             crate::Record::Channel(record) => Some(record),
             _ => None,

@@ -8,11 +8,16 @@ use crate::{Channel, ShortChannelId};
 
 /// Follows a channel's funding transaction.
 ///
-/// Allowed whatever the channel's status: a chain event happens to borked channels too.
-///
-/// # Differences from lnd
-/// * `refresh` returns a new value; an absent optional field is absent in it.
-/// * Nothing the caller holds changes.
+/// # Obligations
+/// * `any_status`: changes are allowed whatever the channel's status: a chain event happens to
+///   borked channels and shells too.
+/// * `own_field`: each change sets its own fields and leaves the others, in any order.
+/// * `opened`: a channel that is marked open is not pending and runs under its short channel id.
+/// * `heights`: both confirmation heights are kept, and that of the close can be cleared.
+/// * `two_scids`: a zero-conf channel has its confirmed short channel id beside its alias.
+/// * `alias`: once negotiated, the alias feature stays with the channel type's other bits.
+/// * `refreshed`: a refreshed channel is as stored now, open or closed; what is absent is absent
+///   in it (lnd: keeps what the caller had).
 #[async_trait]
 pub trait LifecycleStore: Send + Sync {
     /// Returns the channel as it is stored now, open or closed.

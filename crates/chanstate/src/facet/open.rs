@@ -21,11 +21,14 @@ pub struct PeerTally {
 
 /// Lists and finds channels that are not closed.
 ///
-/// Lists are ordered by peer, chain and funding outpoint.
-///
-/// # Differences from lnd
-/// * Lists do not depend on link nodes.
-/// * Tallies of a peer without a channel on the chain are left out instead of being an error.
+/// # Obligations
+/// * `listed`: each list holds what its name says; open, pending and waiting ones are all there
+///   are, and none is in two of these lists.
+/// * `order`: lists are ordered by peer, chain and funding outpoint.
+/// * `no_link_nodes`: lists do not depend on link nodes (lnd: on those of the peers).
+/// * `found`: a channel is found by outpoint and by id.
+/// * `tallies`: channels are counted for each peer of a chain, closed ones included unless they
+///   were never confirmed; a peer without one is left out (lnd: an error).
 #[async_trait]
 pub trait OpenChannelStore: Send + Sync {
     /// Returns the channels with a peer, pending ones and those waiting for a close included.
@@ -55,7 +58,6 @@ pub trait OpenChannelStore: Send + Sync {
     /// Returns channels with any status bit.
     async fn waiting_close_channels(&self) -> Result<Vec<Channel>>;
 
-    /// Counts, for each peer, what we share on a chain, closed channels included unless they were
-    /// never confirmed.
+    /// Counts what we share on a chain with each peer.
     async fn peer_tallies(&self, chain: ChainHash) -> Result<BTreeMap<PublicKey, PeerTally>>;
 }

@@ -8,25 +8,26 @@ use crate::{ChannelId, ForwardingPolicy};
 
 /// Keeps what the funding protocol needs before and after a channel exists.
 ///
-/// None of it needs the channel, and closing a channel does not remove it.
-///
-/// # Differences from lnd
-/// * What is absent is `None`; deleting what is absent is no error.
+/// # Obligations
+/// * `no_channel`: nothing of it needs the channel, and closing a channel does not remove it.
+/// * `any_bytes`: a key and a value may be any bytes, also none.
+/// * `replaced`: a value or policy replaces the one before.
+/// * `absent`: what is absent is `None` (lnd: an error); deleting it is no error.
 #[async_trait]
 pub trait ChannelSetupStore: Send + Sync {
-    /// Stores a value under a key, replacing another.
+    /// Stores a value under a key.
     async fn save_opening_state(&self, key: Bytes, value: Bytes) -> Result<()>;
 
-    /// Returns the value; `None` if there is none.
+    /// Returns the value.
     async fn opening_state(&self, key: Bytes) -> Result<Option<Bytes>>;
 
     /// Removes the value.
     async fn delete_opening_state(&self, key: Bytes) -> Result<()>;
 
-    /// Stores a channel's initial forwarding policy, replacing another.
+    /// Stores a channel's initial forwarding policy.
     async fn save_initial_policy(&self, id: ChannelId, policy: ForwardingPolicy) -> Result<()>;
 
-    /// Returns the policy; `None` if there is none.
+    /// Returns the policy.
     async fn initial_policy(&self, id: ChannelId) -> Result<Option<ForwardingPolicy>>;
 
     /// Removes the policy.

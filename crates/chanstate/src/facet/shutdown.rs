@@ -8,13 +8,16 @@ use crate::ShutdownInfo;
 
 /// Keeps our part of a cooperative close.
 ///
-/// # Differences from lnd
-/// * Absence is `None`; an unknown channel is an error.
+/// # Obligations
+/// * `newest`: script and initiator replace the earlier ones.
+/// * `any_script`: a script of any length is kept, also an empty one.
+/// * `any_status`: they are taken whatever the channel's status, and do not change it.
+/// * `absent`: what was not stored is `None` (lnd: an error).
 #[async_trait]
 pub trait ShutdownStore: Send + Sync {
-    /// Stores script and initiator, replacing earlier ones; call before sending `shutdown`.
+    /// Stores script and initiator; call before sending `shutdown`.
     async fn store_shutdown_info(&self, point: OutPoint, info: ShutdownInfo) -> Result<()>;
 
-    /// Returns what was stored; `None` if nothing was.
+    /// Returns what was stored.
     async fn shutdown_info(&self, point: OutPoint) -> Result<Option<ShutdownInfo>>;
 }

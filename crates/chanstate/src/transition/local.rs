@@ -20,7 +20,8 @@ use crate::state::ChannelState;
 pub struct UpdateLocal {
     /// Our next commitment.
     pub commitment: Commitment,
-    /// The peer's updates that it has and no commitment signed for the peer has.
+    /// The peer's updates that it has and the peer's commitment in force has not, those in the
+    /// pending commitment included.
     pub unsigned_acked: Vec<LogUpdate>,
     /// Total settled towards the peer.
     pub total_sent: MilliSatoshi,

@@ -95,7 +95,7 @@ pub struct Imported {
     pub remote: Option<Commitment>,
     /// The peer's next commitment; its height may be any.
     pub pending: Option<PendingCommitment>,
-    /// The peer's updates that no commitment signed for the peer has.
+    /// The peer's updates that the peer's commitment in force has not.
     pub unsigned_acked: Option<Vec<LogUpdate>>,
     /// Our updates that our commitment has not.
     pub remote_unsigned_local: Option<Vec<LogUpdate>>,

@@ -1,10 +1,20 @@
 //! Change sets over rows.
 
-use channelcoord::{Batch, ChangeSet, Op, PackageAck, Record, RecordRef, Seq, Subject, Verdict};
-use chanstate::Version;
 use std::sync::Arc;
 
-use super::{ReadError, ReadRows, WriteRows, read, read_version, seal};
+use channelcoord::{
+    BackendError, Batch, ChangeSet, Op, PackageAck, Record, RecordRef, Seq, Subject, Verdict,
+};
+use chanstate::Version;
+
+use super::{ReadError, ReadRows, Table, WriteRows, find, find_version, seal};
+
+/// A row to write, and the record it holds.
+struct Put<'a> {
+    record: RecordRef<'a>,
+    key: Vec<u8>,
+    value: Vec<u8>,
+}
 
 /// Applies each change set whose guards hold, and gives a verdict on each in the same order.
 ///
@@ -13,45 +23,74 @@ use super::{ReadError, ReadRows, WriteRows, read, read_version, seal};
 ///
 /// # Errors
 /// The engine's. The transaction must then not be committed.
-pub fn apply<R: WriteRows>(rows: &mut R, sets: &[ChangeSet]) -> Result<Vec<Verdict>, R::Error> {
+pub(super) fn apply<R: WriteRows + ?Sized>(
+    rows: &mut R,
+    sets: &[ChangeSet],
+) -> Result<Vec<Verdict>, BackendError> {
     sets.iter().map(|set| apply_set(rows, set)).collect()
 }
 
-fn apply_set<R: WriteRows>(rows: &mut R, set: &ChangeSet) -> Result<Verdict, R::Error> {
-    // Everything is read before anything is written, as a refusal must leave no trace.
+fn apply_set<R: WriteRows + ?Sized>(
+    rows: &mut R,
+    set: &ChangeSet,
+) -> Result<Verdict, BackendError> {
+    // Everything is measured and read before anything is written: a refusal must leave no trace.
+    let puts = puts(set);
+    if let Some(refused) = misfit(rows, &puts) {
+        return Ok(refused);
+    }
     let acked = match check(rows, set) {
         Ok(Ok(acked)) => acked,
         Ok(Err(subject)) => return Ok(Verdict::Conflict(subject)),
-        Err(ReadError::Engine { error, .. }) => return Err(error),
-        Err(ReadError::Damaged { key, damage }) => {
-            return Ok(Verdict::Refused { record: key, cause: Arc::new(damage) });
+        Err(ReadError::Engine(error)) => return Err(error),
+        Err(ReadError::Damaged(record, damage)) => {
+            return Ok(Verdict::Damaged { record, cause: Arc::new(damage) });
         }
     };
     for op in set.ops() {
-        match op {
-            Op::Put(record) => put(rows, record)?,
-            Op::Remove(key) => rows.remove(key.kind, &key.to_bytes())?,
-            Op::Ack(_) => {}
+        if let Op::Remove(key) = op {
+            rows.remove(Table::Records(key.kind), &key.to_bytes())?;
         }
     }
-    acked.iter().try_for_each(|record| put(rows, record.as_ref()))?;
+    for put in puts.into_iter().chain(acked.iter().map(|record| Put::new(record.as_ref()))) {
+        rows.put(Table::Records(put.record.kind()), &put.key, &put.value)?;
+    }
     Ok(Verdict::Applied)
 }
 
-fn put<R: WriteRows>(rows: &mut R, record: RecordRef<'_>) -> Result<(), R::Error> {
-    let key = record.key().to_bytes();
-    let mut value = record.encode();
-    seal(&key, &mut value);
-    rows.put(record.kind(), &key, &value)
+fn puts(set: &ChangeSet) -> Vec<Put<'_>> {
+    let puts = set.ops().filter_map(|op| match op {
+        Op::Put(record) => Some(Put::new(record)),
+        Op::Remove(_) | Op::Ack(_) => None,
+    });
+    puts.collect()
+}
+
+/// The refusal of a set with a record that the engine cannot take. It shows without the store:
+/// whoever settles the batch later finds the same.
+fn misfit<R: ReadRows + ?Sized>(rows: &R, puts: &[Put<'_>]) -> Option<Verdict> {
+    puts.iter().find_map(|put| {
+        let cause = rows.fits(put.key.len(), put.value.len()).err()?;
+        Some(Verdict::Refused { record: put.record.key(), cause })
+    })
+}
+
+impl Put<'_> {
+    fn new(record: RecordRef<'_>) -> Put<'_> {
+        let key = record.key().to_bytes();
+        let mut value = record.encode();
+        seal(&key, &mut value);
+        Put { record, key, value }
+    }
 }
 
 /// Checks the guards, and works out what the acknowledgements change.
-fn check<R: ReadRows>(
+fn check<R: ReadRows + ?Sized>(
     rows: &mut R,
     set: &ChangeSet,
-) -> Result<Result<Vec<Record>, Subject>, ReadError<R::Error>> {
+) -> Result<Result<Vec<Record>, Subject>, ReadError> {
     for (subject, expected) in set.guards() {
-        if read_version(rows, &subject.key())? != expected {
+        if find_version(rows, &subject.key())? != expected {
             return Ok(Err(subject));
         }
     }
@@ -65,11 +104,11 @@ fn check<R: ReadRows>(
 }
 
 /// The update with its acknowledgement; `None` if there is no such update or it has one.
-fn acknowledge<R: ReadRows>(
+fn acknowledge<R: ReadRows + ?Sized>(
     rows: &mut R,
     ack: &PackageAck,
-) -> Result<Option<Record>, ReadError<R::Error>> {
-    let mut record = read(rows, &ack.key())?;
+) -> Result<Option<Record>, ReadError> {
+    let mut record = find(rows, &ack.key())?;
     match &mut record {
         Some(Record::Channel(chanstate::Record::PackageUpdate(update))) if !update.acked => {
             update.acked = true;
@@ -82,46 +121,26 @@ fn acknowledge<R: ReadRows>(
 /// The verdicts on a batch that is known to be stored, from the versions that its subjects carry
 /// while the store is at `now`. `None` if later changes hide them.
 ///
-/// A change set that removes a subject counts as applied if the subject is gone. One without
-/// subjects has no guards, so it was applied.
-///
 /// # Errors
-/// `Engine`, `Damaged`.
-pub fn verdicts_of<R: ReadRows>(
+/// `Corrupt`; the engine's.
+pub(super) fn verdicts_of<R: ReadRows + ?Sized>(
     rows: &mut R,
     batch: Batch<'_>,
     now: Seq,
-) -> Result<Option<Vec<Verdict>>, ReadError<R::Error>> {
+) -> Result<Option<Vec<Verdict>>, BackendError> {
+    let newest = now == batch.last();
     let mut verdicts = Vec::with_capacity(batch.sets.len());
     for (number, set) in (batch.before.0 + 1..).zip(batch.sets) {
-        match verdict_of(rows, set, Version(number), now == batch.last())? {
-            Some(verdict) => verdicts.push(verdict),
-            None => return Ok(None),
-        }
+        // Where a damaged update stands now, the commit met it too and left out the set.
+        set.acks.iter().try_for_each(|ack| find(rows, &ack.key()).map(drop))?;
+        let verdict = match misfit(rows, &puts(set)) {
+            Some(refused) => Some(refused),
+            None => {
+                set.fate(Version(number), newest, |subject| find_version(rows, &subject.key()))?
+            }
+        };
+        let Some(verdict) = verdict else { return Ok(None) };
+        verdicts.push(verdict);
     }
     Ok(Some(verdicts))
-}
-
-fn verdict_of<R: ReadRows>(
-    rows: &mut R,
-    set: &ChangeSet,
-    ours: Version,
-    newest: bool,
-) -> Result<Option<Verdict>, ReadError<R::Error>> {
-    for (subject, _) in set.guards() {
-        let key = subject.key();
-        let found = read_version(rows, &key)?;
-        let removes = set.ops().any(|op| op == Op::Remove(&key));
-        let applied = match found {
-            Version::ABSENT => removes,
-            found => found == ours,
-        };
-        let hidden = found > ours || found == Version::ABSENT && !newest;
-        match (applied, hidden) {
-            (true, _) => {}
-            (false, true) => return Ok(None),
-            (false, false) => return Ok(Some(Verdict::Conflict(subject))),
-        }
-    }
-    Ok(Some(Verdict::Applied))
 }

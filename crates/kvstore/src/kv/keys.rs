@@ -11,9 +11,13 @@ const NODE_ID_LEN: usize = 33;
 pub type Bounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
 /// The bounds of a range; `None` if nothing can lie in it.
-pub fn bounds(range: &KeyRange) -> Option<Bounds> {
+pub(super) fn bounds(range: &KeyRange) -> Option<Bounds> {
     let prefix = range.prefix_bytes();
-    let end = successor(&prefix);
+    let end = match shape(range.kind) {
+        // The whole key is given. Longer ones that begin with it are others.
+        Shape::Bytes if !range.prefix.is_empty() => Some([&prefix[..], &[0]].concat()),
+        _ => successor(&prefix),
+    };
     let start = match range.after_bytes() {
         Some(after) if after >= prefix => {
             // The range of the prefix may be over already.
@@ -36,7 +40,7 @@ fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The name of the record under `key`; the bytes in hex if they are no key.
-pub fn key_name(key: &[u8]) -> String {
+pub(super) fn key_name(key: &[u8]) -> String {
     match parse_key(key) {
         Some(key) => key.to_string(),
         None => key.iter().map(|byte| format!("{byte:02x}")).collect(),
@@ -119,6 +123,15 @@ mod tests {
     fn a_key_behind_the_prefix_leaves_nothing() {
         let range = KeyRange::under(Kind::Htlc, [7]).after(RecordKey::of(Kind::Htlc, [8]));
         assert_eq!(bounds(&range), None);
+    }
+
+    #[test]
+    fn a_prefix_of_bytes_is_a_whole_key() {
+        let key = RecordKey::of_bytes(Kind::Lnd, b"path".as_slice());
+        let range = KeyRange { kind: Kind::Lnd, prefix: key.parts.clone(), after: None };
+        let next = RecordKey::of_bytes(Kind::Lnd, b"path\0".as_slice()).to_bytes();
+        let expected = (Bound::Included(key.to_bytes()), Bound::Excluded(next));
+        assert_eq!(bounds(&range), Some(expected));
     }
 
     #[test]

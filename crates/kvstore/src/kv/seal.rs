@@ -42,7 +42,7 @@ pub fn seal(key: &[u8], value: &mut Vec<u8>) {
 ///
 /// # Errors
 /// `Length`, `Checksum`.
-pub fn unseal(key: &[u8], mut sealed: Vec<u8>) -> Result<Bytes, Damage> {
+pub(super) fn unseal(key: &[u8], mut sealed: Vec<u8>) -> Result<Bytes, Damage> {
     let short = Damage::Length { len: sealed.len() };
     let (value, found) = sealed.split_last_chunk::<CHECKSUM_LEN>().ok_or(short)?;
     let (expected, found) = (checksum(key, value), u32::from_be_bytes(*found));
@@ -57,7 +57,7 @@ pub fn unseal(key: &[u8], mut sealed: Vec<u8>) -> Result<Bytes, Damage> {
 ///
 /// # Errors
 /// `Length`, `Checksum`, `Decode`.
-pub fn decode(kind: Kind, key: &[u8], sealed: Vec<u8>) -> Result<Record, Damage> {
+pub(super) fn decode(kind: Kind, key: &[u8], sealed: Vec<u8>) -> Result<Record, Damage> {
     Record::decode(kind, unseal(key, sealed)?).map_err(Damage::Decode)
 }
 

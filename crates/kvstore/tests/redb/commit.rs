@@ -3,7 +3,7 @@ use channelcoord::{
 };
 use chanstate::key::{Kind, RecordKey};
 use chanstate::{ChannelNo, CommitmentHeight, PackageList, Version};
-use kvstore::Fault;
+use kvstore::kv::Fault;
 use linknode::{LinkNode, LinkNodeChange, Network};
 
 use crate::samples::{self, point};
@@ -101,7 +101,7 @@ fn a_batch_that_does_not_follow_the_last_commit_is_not_stored() {
         let head = Head { seq: Seq(before), ..store.head };
         match commit(&store.store, head, &[touch(2, 0)]).unwrap_err() {
             CommitError::NotStored(cause) => assert!(
-                matches!(fault(&cause), Fault::OutOfOrder { before: b, found: Seq(1) } if b.0 == before)
+                matches!(kv_fault(&cause), Fault::OutOfOrder { before: b, found: Seq(1) } if b.0 == before)
             ),
             other => panic!("{other:?}"),
         }
@@ -165,7 +165,7 @@ fn a_released_store_refuses_commits() {
     let store = Fixture::new();
     run(store.store.release()).unwrap();
     match commit(&store.store, Head { epoch: Epoch(1), seq: Seq(0) }, &[]).unwrap_err() {
-        CommitError::NotStored(cause) => assert!(matches!(fault(&cause), Fault::Released)),
+        CommitError::NotStored(cause) => assert!(matches!(kv_fault(&cause), Fault::Released)),
         other => panic!("{other:?}"),
     }
 }

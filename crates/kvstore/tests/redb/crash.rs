@@ -1,7 +1,8 @@
 use channelcoord::{Backend, Batch, ChangeSet, CommitError, Head, Record, Settled};
 use chanstate::ChannelNo;
 use chanstate::key::{KeyRange, Kind};
-use kvstore::{Fault, OpenError, Options, RedbBackend};
+use kvstore::kv::Fault;
+use kvstore::{OpenError, Options, RedbBackend};
 
 use crate::disk::{self, Disk, Step};
 use crate::samples;
@@ -102,7 +103,7 @@ fn after_an_unknown_outcome_every_call_is_refused() {
         unavailable(run(store.settle(batch))),
     ];
     for cause in &causes {
-        assert!(matches!(fault(cause), Fault::Poisoned(_)));
+        assert!(matches!(kv_fault(cause), Fault::Poisoned(_)));
     }
     assert!(matches!(commit_batch(&store, head, 1), Err(CommitError::NotStored(_))));
     assert!(run(store.claim(None)).is_err());

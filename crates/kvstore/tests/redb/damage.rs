@@ -3,8 +3,8 @@ use channelcoord::{
 };
 use chanstate::key::{KeyRange, Kind, RecordKey};
 use chanstate::{ChannelNo, CommitmentHeight, PackageList};
-use kvstore::kv::Damage;
-use kvstore::{Fault, Options, RedbBackend};
+use kvstore::kv::{Damage, Fault};
+use kvstore::{Options, RedbBackend};
 use redb::{Database, TableDefinition};
 
 use crate::disk::Disk;
@@ -71,7 +71,7 @@ fn a_damaged_subject_refuses_its_set_only() {
     store.head = run(store.store.claim(None)).unwrap();
     let verdicts = store.commit(vec![touch(1, 1), touch(2, 0)]);
     match &verdicts[..] {
-        [Verdict::Refused { record, cause }, Verdict::Applied] => {
+        [Verdict::Damaged { record, cause }, Verdict::Applied] => {
             assert_eq!(*record, key);
             assert!(cause.is::<Damage>());
         }
@@ -96,7 +96,7 @@ fn a_damaged_update_refuses_its_acknowledgement_and_the_rest_of_the_set() {
     };
     let set = ChangeSet { acks: vec![ack], puts: vec![meta.clone()], ..ChangeSet::default() };
     let verdicts = store.commit(vec![set]);
-    assert!(matches!(&verdicts[..], [Verdict::Refused { record, .. }] if *record == update.key()));
+    assert!(matches!(&verdicts[..], [Verdict::Damaged { record, .. }] if *record == update.key()));
     assert_eq!(get(&store.store, &meta.key()), None);
 }
 
@@ -105,10 +105,10 @@ fn a_damaged_head_is_reported_and_nothing_is_stored() {
     let store = Fixture::new();
     let path = store.path();
     run(store.store.release()).unwrap();
-    let table = TableDefinition::<&str, &[u8]>::new("store");
+    let table = TableDefinition::<&[u8], &[u8]>::new("store");
     let db = Database::open(&path).unwrap();
     let txn = db.begin_write().unwrap();
-    txn.open_table(table).unwrap().insert("head", &[0; 20][..]).unwrap();
+    txn.open_table(table).unwrap().insert(&b"\0head"[..], &[0; 20][..]).unwrap();
     txn.commit().unwrap();
     drop(db);
     let store = store.reopen();
@@ -139,7 +139,7 @@ fn a_check_finds_what_reads_cannot_and_closes_the_store() {
         other => panic!("{other:?}"),
     }
     let cause = unavailable(run(store.read(&[])));
-    assert!(matches!(fault(&cause), Fault::Poisoned(_)));
+    assert!(matches!(kv_fault(&cause), Fault::Poisoned(_)));
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn a_panic_of_the_engine_is_an_error() {
     // The page's type, which redb does not doubt.
     let store = store_with_damaged_page(|page| page[0] = 0x77);
     let cause = unavailable(run(store.read(&[channelcoord::meta_key("name")])));
-    assert!(matches!(fault(&cause), Fault::Panicked { .. }));
+    assert!(matches!(kv_fault(&cause), Fault::Panicked { .. }));
 }
 
 /// A store without a cache, in which the page that holds its only named value was changed.

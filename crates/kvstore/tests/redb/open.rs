@@ -1,13 +1,14 @@
 use std::fs;
 
 use channelcoord::{Backend, ClaimError, CommitError, Record};
-use kvstore::{Fault, OpenError, Options, RedbBackend};
+use kvstore::{Fault, OpenError, Options, RedbBackend, kv};
 use redb::{Database, MultimapTableDefinition, TableDefinition};
 
 use crate::samples;
 use crate::support::*;
 
-const STORE: TableDefinition<'static, &'static str, &'static [u8]> = TableDefinition::new("store");
+const STORE: TableDefinition<'static, &'static [u8], &'static [u8]> = TableDefinition::new("store");
+const FORMAT: &[u8] = b"\0format";
 
 #[test]
 fn everything_is_there_after_reopening() {
@@ -95,7 +96,7 @@ fn a_released_store_can_be_opened_while_its_backend_lives() {
     run(store.store.release()).unwrap();
     RedbBackend::open_existing(store.path()).unwrap();
     let refused = unavailable(run(store.store.read(&[])));
-    assert!(matches!(fault(&refused), Fault::Released));
+    assert!(matches!(kv_fault(&refused), kv::Fault::Released));
 }
 
 #[test]
@@ -131,12 +132,12 @@ fn a_table_named_like_ours_of_other_types_is_refused() {
 
 #[test]
 fn a_table_like_ours_without_a_format_is_refused() {
-    refused_after(|db| write_row(db, "head", b"ours?"));
+    refused_after(|db| write_row(db, b"\0head", b"ours?"));
 }
 
 #[test]
 fn a_table_like_ours_with_another_format_is_refused() {
-    refused_after(|db| write_row(db, "format", b"somebody else's"));
+    refused_after(|db| write_row(db, FORMAT, b"somebody else's"));
 }
 
 #[test]
@@ -144,7 +145,7 @@ fn a_newer_format_is_refused() {
     let store = Fixture::new();
     let path = store.path();
     run(store.store.release()).unwrap();
-    write_row(&Database::open(&path).unwrap(), "format", &format_row(2));
+    write_row(&Database::open(&path).unwrap(), FORMAT, &format_row(2));
     for opened in [
         RedbBackend::open(&path),
         RedbBackend::open_existing(&path),
@@ -160,7 +161,7 @@ fn the_format_row_is_as_documented() {
     run(store.store.release()).unwrap();
     let db = Database::open(store.path()).unwrap();
     let txn = redb::ReadableDatabase::begin_read(&db).unwrap();
-    let row = txn.open_table(STORE).unwrap().get("format").unwrap().unwrap();
+    let row = txn.open_table(STORE).unwrap().get(FORMAT).unwrap().unwrap();
     assert_eq!(row.value(), format_row(1));
 }
 
@@ -170,7 +171,7 @@ fn a_damaged_format_row_is_reported() {
     run(store.store.release()).unwrap();
     let mut row = format_row(1);
     row[12] ^= 2;
-    write_row(&Database::open(store.path()).unwrap(), "format", &row);
+    write_row(&Database::open(store.path()).unwrap(), FORMAT, &row);
     assert!(matches!(RedbBackend::open(store.path()), Err(OpenError::Damaged(_))));
 }
 
@@ -243,12 +244,12 @@ fn write(db: &Database, work: impl FnOnce(&redb::WriteTransaction)) {
     txn.commit().unwrap();
 }
 
-fn write_row(db: &Database, row: &str, value: &[u8]) {
+fn write_row(db: &Database, row: &[u8], value: &[u8]) {
     write(db, |txn| drop(txn.open_table(STORE).unwrap().insert(row, value).unwrap()));
 }
 
 fn format_row(format: u32) -> Vec<u8> {
     let mut row = [&b"chanstore"[..], &format.to_be_bytes()].concat();
-    kvstore::kv::seal(b"format", &mut row);
+    kv::seal(FORMAT, &mut row);
     row
 }

@@ -1,6 +1,6 @@
 use channelcoord::{Backend, BackendError, Batch, ChangeSet, Epoch, Settled, Subject, Verdict};
 use chanstate::{ChannelNo, Version};
-use kvstore::Fault;
+use kvstore::kv::Fault;
 use linknode::{LinkNode, LinkNodeChange, Network};
 
 use crate::samples::{self, point};
@@ -75,7 +75,7 @@ fn traces_that_later_changes_covered_give_no_answer() {
     store.commit(sent.sets.clone());
     store.commit(vec![touch(1, 1)]);
     let cause = unavailable(sent.settle(&store));
-    assert!(matches!(fault(&cause), Fault::Overwritten));
+    assert!(matches!(kv_fault(&cause), Fault::Overwritten));
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_store_that_never_saw_the_claim_gives_no_answer() {
     let mut sent = Sent::new(&store, vec![touch(1, 0)]);
     sent.epoch = Epoch(5);
     let cause = unavailable(sent.settle(&store));
-    assert!(matches!(fault(&cause), Fault::FutureEpoch { ours: Epoch(5), found: Epoch(1) }));
+    assert!(matches!(kv_fault(&cause), Fault::FutureEpoch { ours: Epoch(5), found: Epoch(1) }));
 }
 
 /// A batch as the coordinator keeps it while its fate is unknown.

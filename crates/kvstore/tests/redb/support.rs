@@ -8,7 +8,7 @@ use channelcoord::{
 };
 use chanstate::key::{KeyRange, RecordKey};
 use chanstate::{Cause, ChannelChange, ChannelNo, Version};
-use kvstore::{Fault, RedbBackend};
+use kvstore::{Fault, RedbBackend, kv};
 use tempfile::TempDir;
 
 use crate::samples;
@@ -91,6 +91,10 @@ pub(crate) fn is_applied(verdict: &Verdict) -> bool {
 }
 
 pub(crate) fn fault(cause: &Cause) -> &Fault {
+    cause.downcast_ref().unwrap()
+}
+
+pub(crate) fn kv_fault(cause: &Cause) -> &kv::Fault {
     cause.downcast_ref().unwrap()
 }
 

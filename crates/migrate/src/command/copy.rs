@@ -1,20 +1,16 @@
 //! `migrate copy`: checks the source, copies it, and proves the copy.
 
-use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-
 use channelcoord::Backend;
 use serde::Serialize;
-use tempfile::TempDir;
 
 use super::check::{CheckReport, job_failure};
+use super::draft::Draft;
 use super::{Watch, verify};
 use crate::lnd::source::{LndSource, Refused};
 use crate::lnd::{self, diff::DiffError, import::ImportError};
-use crate::opened::{self, Failure, Opened};
+use crate::opened::{self, Failure, Opened, Quiet};
 use crate::store;
-use crate::url::{Engine, StoreUrl};
+use crate::url::StoreUrl;
 use crate::writer::Writer;
 
 /// What to do about findings.
@@ -51,7 +47,7 @@ pub struct CopyReport {
 ///
 /// # Errors
 /// `Content` if the source has findings that stop the copy, `Usage` if the target cannot be or
-/// exists, `Access` if something cannot be read or written. There is no new file then.
+/// exists, `Access` if something cannot be read or written. There is no new store then.
 pub fn copy(
     from: &StoreUrl,
     source: &Opened,
@@ -66,18 +62,17 @@ pub fn copy(
         }
         false => Some(Draft::new(to)?),
     };
-    let _quiet = opened::keep_writers_out(from)?;
+    let quiet = Quiet::of(from)?;
     let mut report = CopyReport { dry_run: options.dry_run, ..CopyReport::default() };
     let refused = preflight(from, source, &mut report, watch)?;
     refuse_findings(source, &report.findings, options)?;
-    let Some(draft) = draft else { return Ok(report) };
+    let Some(mut draft) = draft else { return Ok(report) };
     {
-        let target = opened::create(&draft.url, to)?;
-        draft.keep_private(to)?;
+        let target = draft.create()?;
         fill(from, source, &refused, to, target.as_ref(), &mut report, watch)?;
         pollster::block_on(target.release()).map_err(|error| Failure::of_backend(to, &error))?;
     }
-    let target = opened::open(&draft.url, false)?;
+    let target = opened::open(draft.url(), false)?;
     let verified = verify::compare(from, source, &refused, to, &target, watch)?;
     drop(target);
     if verified.differences > 0 {
@@ -88,7 +83,8 @@ pub fn copy(
         )));
     }
     report.verified = verified.compared;
-    draft.publish(to)?;
+    quiet.confirm(from)?;
+    draft.publish()?;
     Ok(report)
 }
 
@@ -193,75 +189,6 @@ pub(super) fn diff_failure(from: &StoreUrl, to: &StoreUrl, error: &DiffError) ->
         DiffError::View(_) | DiffError::Lost(_) => Failure::content(to, error),
         DiffError::Write(_) => Failure::access(to, error),
     }
-}
-
-/// The target in a directory of its own beside its place, until it is complete. Dropped unfinished,
-/// everything of it is removed.
-struct Draft {
-    url: StoreUrl,
-    dir: TempDir,
-}
-
-/// What an engine keeps beside a store: content that an older store at the place left behind would
-/// become part of the new one.
-const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
-
-impl Draft {
-    /// Makes room for a new store.
-    fn new(to: &StoreUrl) -> Result<Draft, Failure> {
-        Draft::require_place(to)?;
-        let dir = tempfile::Builder::new().prefix(".migrate-").tempdir_in(parent(to));
-        let dir = dir.map_err(|error| Failure::access(to, &error))?;
-        let url = StoreUrl { engine: to.engine, path: dir.path().join("store") };
-        Ok(Draft { url, dir })
-    }
-
-    /// Refuses a target that cannot be created, or where something is.
-    fn require_place(to: &StoreUrl) -> Result<(), Failure> {
-        if to.engine == Engine::LndBolt {
-            return Err(Failure::Usage("lnd's databases are only read".into()));
-        }
-        let name = to.path.as_os_str().as_encoded_bytes();
-        if to.path.file_name().is_none() || name.ends_with(b"/") {
-            return Err(Failure::Usage(format!("{} is not a file name", to.path.display())));
-        }
-        if !parent(to).is_dir() {
-            return Err(Failure::Access(format!("{} is not a directory", parent(to).display())));
-        }
-        let companions = COMPANIONS.iter().map(|suffix| {
-            let mut name = to.path.as_os_str().to_owned();
-            name.push(suffix);
-            PathBuf::from(name)
-        });
-        // A link to nothing is something too.
-        let found = [to.path.clone()].into_iter().chain(companions);
-        match found.into_iter().find(|path| path.symlink_metadata().is_ok()) {
-            None => Ok(()),
-            Some(path) => {
-                Err(Failure::Usage(format!("{} exists; copy into a new file", path.display())))
-            }
-        }
-    }
-
-    /// Channel state holds secrets: only the owner reads it.
-    fn keep_private(&self, to: &StoreUrl) -> Result<(), Failure> {
-        let private = fs::Permissions::from_mode(0o600);
-        fs::set_permissions(&self.url.path, private).map_err(|error| Failure::access(to, &error))
-    }
-
-    /// Gives the finished store its name, durably, and never in place of something else.
-    fn publish(self, to: &StoreUrl) -> Result<(), Failure> {
-        let failed = |error: std::io::Error| Failure::access(to, &error);
-        Draft::require_place(to)?;
-        fs::hard_link(&self.url.path, &to.path).map_err(failed)?;
-        self.dir.close().map_err(failed)?;
-        File::open(parent(to)).and_then(|dir| dir.sync_all()).map_err(failed)
-    }
-}
-
-fn parent(to: &StoreUrl) -> &Path {
-    let parent = to.path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    parent.unwrap_or(Path::new("."))
 }
 
 impl std::fmt::Display for CopyReport {

@@ -15,7 +15,7 @@ use crate::lnd::channel::{ChannelParts, read_values};
 use crate::lnd::codec::keys::{self, bucket as top};
 use crate::lnd::codec::small::{self, OutpointStatus};
 use crate::lnd::source::{LndSource, Refused};
-use crate::opened::{Failure, Opened};
+use crate::opened::{self, Failure, Opened};
 use crate::records::Records;
 use crate::store;
 use crate::url::StoreUrl;
@@ -29,7 +29,7 @@ pub struct Inspection {
     pub format: &'static str,
     /// Version of an lnd database.
     pub version: Option<u32>,
-    /// Size of its file in bytes.
+    /// Size of its file, or of its tables and indexes, in bytes.
     pub size: u64,
     /// Damaged parts, which are not counted below; `migrate check` lists them.
     pub damages: u64,
@@ -73,7 +73,7 @@ pub struct ChannelLine {
 /// # Errors
 /// [`Failure`] if it cannot be read.
 pub fn inspect(url: &StoreUrl, store: &Opened, watch: &dyn Watch) -> Result<Inspection, Failure> {
-    let size = std::fs::metadata(&url.path).map_err(|error| Failure::access(url, &error))?.len();
+    let size = opened::size(url)?;
     let inspection = |format, version, damages, counts, channels, other_tenants| Inspection {
         store: url.to_string(),
         format,
@@ -94,17 +94,13 @@ pub fn inspect(url: &StoreUrl, store: &Opened, watch: &dyn Watch) -> Result<Insp
             let others =
                 others.into_iter().map(|name| crate::bolt::display_path(&[name]).to_string());
             let (damages, counts) = (checked.damages, checked.counts);
-            inspection("lnd-bolt", source.version(), damages, counts, channels, others.collect())
+            inspection(url.format(), source.version(), damages, counts, channels, others.collect())
         }
         Opened::Store(backend) => {
             let counts =
                 store::count(backend.as_ref()).map_err(|error| job_failure(url, &error))?;
             let channels = store_channels(url, backend.as_ref())?;
-            let format = match url.engine {
-                crate::url::Engine::Redb => "redb",
-                _ => "sqlite",
-            };
-            inspection(format, None, 0, counts, channels, Vec::new())
+            inspection(url.format(), None, 0, counts, channels, Vec::new())
         }
     })
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod copy;
+mod draft;
 mod inspect;
 mod verify;
 

@@ -2,9 +2,20 @@
 
 use std::fmt::Write as _;
 
+/// An engine whose schema has parts of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Engine {
+    /// SQLite.
+    Sqlite,
+    /// PostgreSQL.
+    Postgres,
+}
+
 /// Words and expressions of one engine.
 #[derive(Debug)]
 pub(crate) struct Dialect {
+    /// The engine.
+    pub(crate) engine: Engine,
     /// Replacement of each plain token, braces included.
     words: &'static [(&'static str, &'static str)],
     /// Lower-case hex of a blob expression.
@@ -15,10 +26,22 @@ pub(crate) struct Dialect {
     ///
     /// SQLite reads `$1` as a name, numbered by its first appearance; `?1` is a number.
     placeholder: &'static str,
+    /// How keys of any length are found and sorted, if an index does not take them as they are.
+    pub(crate) long_keys: Option<LongKeys>,
+}
+
+/// Expressions that an engine indexes in place of a long key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LongKeys {
+    /// Tells keys apart.
+    pub(crate) digest: fn(&str) -> String,
+    /// Sorts them, but for those that begin alike.
+    pub(crate) start: fn(&str) -> String,
 }
 
 /// SQLite.
 pub(crate) const SQLITE: Dialect = Dialect {
+    engine: Engine::Sqlite,
     words: &[
         ("{int}", "integer"),
         ("{bool}", "integer"),
@@ -32,6 +55,27 @@ pub(crate) const SQLITE: Dialect = Dialect {
     hex: |blob| format!("lower(hex({blob}))"),
     zeros: |count| format!("x'{}'", "00".repeat(count)),
     placeholder: "?",
+    long_keys: None,
+};
+
+/// PostgreSQL.
+pub(crate) const POSTGRES: Dialect = Dialect {
+    engine: Engine::Postgres,
+    words: &[
+        ("{int}", "bigint"),
+        ("{bool}", "boolean"),
+        ("{blob}", "bytea"),
+        ("{text}", "text"),
+        ("{strict}", ""),
+        ("{strict_clustered}", ""),
+    ],
+    hex: |blob| format!("encode({blob}, 'hex')"),
+    zeros: |count| format!("'\\x{}'::bytea", "00".repeat(count)),
+    placeholder: "$",
+    long_keys: Some(LongKeys {
+        digest: |key| format!("sha256({key})"),
+        start: |key| format!("substr({key}, 1, 1000)"),
+    }),
 };
 
 /// Bits of a channel's status, with the names that views show.

@@ -7,5 +7,5 @@
 mod dialect;
 mod steps;
 
-pub(crate) use self::dialect::{Dialect, SQLITE};
+pub(crate) use self::dialect::{Dialect, LongKeys, POSTGRES, SQLITE};
 pub(crate) use self::steps::{NEWEST, STEPS, Step};

@@ -1,6 +1,6 @@
 //! Upgrade steps, oldest first.
 
-use super::dialect::Dialect;
+use super::dialect::{Dialect, Engine};
 
 /// Leads from the schema version before to `version`. Applied in one transaction with its row in
 /// `schema_step`.
@@ -11,6 +11,8 @@ pub(crate) struct Step {
     /// What it does.
     pub(crate) name: &'static str,
     texts: &'static [&'static str],
+    /// What PostgreSQL has beyond that.
+    postgres: &'static [&'static str],
 }
 
 /// Every step. Once released, a step is never changed.
@@ -18,6 +20,7 @@ pub(crate) const STEPS: &[Step] = &[Step {
     version: 1,
     name: "tables and views",
     texts: &[include_str!("tables.sql"), include_str!("views.sql")],
+    postgres: &[include_str!("postgres.sql")],
 }];
 
 /// Schema version of this release.
@@ -26,14 +29,22 @@ pub(crate) const NEWEST: u32 = STEPS.len() as u32;
 impl Step {
     /// The statements for an engine.
     pub(crate) fn sql(&self, dialect: &Dialect) -> String {
-        self.texts.iter().map(|text| dialect.render(text)).collect()
+        self.texts(dialect).map(|text| dialect.render(text)).collect()
     }
 
     /// Identifies the text, so that a database with another history is recognized.
-    pub(crate) fn digest(&self) -> u32 {
+    pub(crate) fn digest(&self, dialect: &Dialect) -> u32 {
         let mut hasher = crc32fast::Hasher::new();
-        self.texts.iter().for_each(|text| hasher.update(text.as_bytes()));
+        self.texts(dialect).for_each(|text| hasher.update(text.as_bytes()));
         hasher.finalize()
+    }
+
+    fn texts(&self, dialect: &Dialect) -> impl Iterator<Item = &'static str> {
+        let own = match dialect.engine {
+            Engine::Sqlite => &[],
+            Engine::Postgres => self.postgres,
+        };
+        self.texts.iter().chain(own).copied()
     }
 }
 

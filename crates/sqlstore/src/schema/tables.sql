@@ -56,11 +56,11 @@ create table channel_terms ( -- The part of a channel that hardly changes.
     funding_broadcast_height {int} not null, -- Chain height when the funding transaction was broadcast
     capacity {int} not null, -- Value of the funding output, in sat
     local_dust_limit {int} not null, -- Ours: outputs below are left out of our commitment, in sat
-    local_max_pending {int} not null, -- Ours: most that may be in flight towards us, in msat
-    local_reserve {int} not null, -- Ours: what the peer must keep for itself, in sat
-    local_min_htlc {int} not null, -- Ours: smallest HTLC that we accept, in msat
-    local_max_htlcs {int} not null, -- Ours: most HTLCs in flight
-    local_csv_delay {int} not null, -- Ours: blocks that our outputs are delayed
+    local_max_pending {int} not null, -- Ours: most that HTLCs we offer may be worth at a time, in msat
+    local_reserve {int} not null, -- Ours: what we must keep for ourselves, in sat
+    local_min_htlc {int} not null, -- Ours: smallest HTLC that we may offer, in msat
+    local_max_htlcs {int} not null, -- Ours: most HTLCs that we may offer at a time
+    local_csv_delay {int} not null, -- Ours: blocks that we have to wait for what our commitment pays us
     local_multisig_family {int} not null, -- Ours: wallet family of the funding key
     local_multisig_index {int} not null, -- Ours: wallet index of the funding key
     local_multisig_pubkey {blob}, -- Ours: funding key
@@ -77,11 +77,11 @@ create table channel_terms ( -- The part of a channel that hardly changes.
     local_htlc_index {int} not null, -- Ours: wallet index of the HTLC base point
     local_htlc_pubkey {blob}, -- Ours: HTLC base point
     remote_dust_limit {int} not null, -- The peer's: outputs below are left out of its commitment, in sat
-    remote_max_pending {int} not null, -- The peer's: most that may be in flight towards it, in msat
-    remote_reserve {int} not null, -- The peer's: what we must keep for ourselves, in sat
-    remote_min_htlc {int} not null, -- The peer's: smallest HTLC that it accepts, in msat
-    remote_max_htlcs {int} not null, -- The peer's: most HTLCs in flight
-    remote_csv_delay {int} not null, -- The peer's: blocks that its outputs are delayed
+    remote_max_pending {int} not null, -- The peer's: most that HTLCs it offers may be worth at a time, in msat
+    remote_reserve {int} not null, -- The peer's: what it must keep for itself, in sat
+    remote_min_htlc {int} not null, -- The peer's: smallest HTLC that it may offer, in msat
+    remote_max_htlcs {int} not null, -- The peer's: most HTLCs that it may offer at a time
+    remote_csv_delay {int} not null, -- The peer's: blocks that it has to wait for what its commitment pays it
     remote_multisig_family {int} not null, -- The peer's: 0
     remote_multisig_index {int} not null, -- The peer's: 0
     remote_multisig_pubkey {blob}, -- The peer's: funding key

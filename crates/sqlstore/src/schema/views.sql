@@ -33,8 +33,8 @@ select
     l.remote_balance as remote_balance_msat, -- The peer's, without HTLCs
     (select coalesce(sum(h.amount), 0) from htlc h where h.no = c.no and not h.incoming) as outgoing_htlcs_msat, -- HTLCs of ours that the channel still refers to
     (select coalesce(sum(h.amount), 0) from htlc h where h.no = c.no and h.incoming) as incoming_htlcs_msat, -- HTLCs of the peer that the channel still refers to
-    t.remote_reserve as local_reserve_sat, -- What we must keep
-    t.local_reserve as remote_reserve_sat, -- What the peer must keep
+    t.local_reserve as local_reserve_sat, -- What we must keep
+    t.remote_reserve as remote_reserve_sat, -- What the peer must keep
     l.commit_fee as commit_fee_sat, -- Fee of our commitment transaction
     l.fee_per_kw as fee_sat_per_kw -- Fee rate of our commitment
 from channel c

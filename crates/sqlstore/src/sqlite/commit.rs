@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use channelcoord::{
-    BackendError, Batch, ChangeSet, ClaimError, CommitError, Epoch, Head, Op, RecordRef, Seq,
-    Verdict,
+    BackendError, Batch, ChangeSet, ClaimError, CommitError, Epoch, Head, Op, Seq, Verdict,
 };
 use chanstate::Cause;
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
-use super::error::{Engine, Exhausted, WrongSeq};
+use super::error::Engine;
 use super::session::Session;
 use super::text;
-use crate::keys;
+use crate::fault::{Exhausted, WrongSeq};
 use crate::table::{EpochRow, StoreRow};
+use crate::verdict::misfit;
 
 /// Commits the sets of a batch whose guards hold.
 pub(crate) fn commit(
@@ -136,27 +136,16 @@ fn raise(session: &mut Session<'_>, batch: Batch<'_>) -> Result<(), CommitError>
 
 /// What is to become of a set, judged by what is stored.
 fn judge(session: &mut Session<'_>, set: &ChangeSet) -> Result<Verdict, Cause> {
+    // First, as it shows without the store: whoever settles the batch later finds the same.
+    if let Some(refused) = misfit(set) {
+        return Ok(refused);
+    }
     for (subject, expected) in set.guards() {
         if session.version(&subject)? != expected {
             return Ok(Verdict::Conflict(subject));
         }
     }
-    Ok(misfit(set).unwrap_or(Verdict::Applied))
-}
-
-/// The refusal of a set with a record that does not fit.
-pub(crate) fn misfit(set: &ChangeSet) -> Option<Verdict> {
-    let puts = set.ops().filter_map(|op| match op {
-        Op::Put(record) => Some(record),
-        Op::Remove(_) | Op::Ack(_) => None,
-    });
-    puts.filter_map(refuse).next()
-}
-
-fn refuse(record: RecordRef<'_>) -> Option<Verdict> {
-    let key = record.key();
-    let cause = keys::check(&text::of_kind(key.kind).table, &key).err()?;
-    Some(Verdict::Refused { record: key, cause: Arc::new(cause) })
+    Ok(Verdict::Applied)
 }
 
 fn apply(session: &mut Session<'_>, op: Op<'_>) -> Result<(), Cause> {

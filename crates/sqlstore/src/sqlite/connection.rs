@@ -9,8 +9,8 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::Engine;
-use super::text::ENTRIES;
 use crate::open::OpenError;
+use crate::text::ENTRIES;
 
 /// Bytes of a page.
 ///

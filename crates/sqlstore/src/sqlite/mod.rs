@@ -24,8 +24,8 @@ use chanstate::key::{KeyRange, RecordKey};
 use rusqlite::Connection;
 
 use self::commit::Unclaimed;
-use self::error::Shut;
 use self::lock::StoreLock;
+use crate::fault::Shut;
 use crate::row::Checksums;
 
 /// A store in one SQLite file.
@@ -113,17 +113,12 @@ impl Backend for SqliteBackend {
 
     async fn release(&self) -> Result<(), BackendError> {
         let (mut writer, mut reader) = (hold(&self.writer), hold(&self.reader));
-        let before = self.serving();
         let _ = self.shut.set(Shut::Released);
         // A reading connection would keep the checkpoint from emptying the log.
         drop(reader.take());
         let closed = writer.take().map_or(Ok(()), connection::close);
         drop(hold(&self.lock).take());
-        match before {
-            Ok(()) => closed,
-            Err(Shut::Released) => Ok(()),
-            Err(shut) => Err(shut.unavailable()),
-        }
+        closed
     }
 
     async fn commit(&self, batch: Batch<'_>) -> Result<Vec<Verdict>, CommitError> {

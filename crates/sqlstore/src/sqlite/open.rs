@@ -14,7 +14,7 @@ use super::error::{Engine, is_damage};
 use super::lock::{StoreLock, Unlocked};
 use super::session::Session;
 use super::text;
-use crate::open::OpenError;
+use crate::open::{OpenError, StoreName};
 use crate::schema::{NEWEST, SQLITE, STEPS, Step};
 use crate::table::{FORMAT, StoreRow};
 
@@ -32,7 +32,7 @@ impl SqliteBackend {
         match File::create_new(&path) {
             Ok(_) => open_writing(&path, lock, Expect::Anything),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(OpenError::Exists(path))
+                Err(OpenError::Exists(name(&path)))
             }
             Err(source) => Err(OpenError::Io { path, source }),
         }
@@ -90,7 +90,7 @@ fn connect_reading(path: &Path) -> Result<Connection, OpenError> {
 
 fn prepare_reading(reader: Connection, path: &Path) -> Result<Connection, OpenError> {
     match schema_version(&reader, path)? {
-        0 => return Err(OpenError::Absent(path.to_owned())),
+        0 => return Err(OpenError::Absent(name(path))),
         found if found < NEWEST => return Err(OpenError::Older { found, newest: NEWEST }),
         found => check_history(&reader, found)?,
     }
@@ -112,7 +112,7 @@ fn open_writing(path: &Path, lock: StoreLock, expect: Expect) -> Result<SqliteBa
     // Before anything is written to a file that may not be ours.
     let version = schema_version(&writer, path)?;
     if version == 0 && expect == Expect::Store {
-        return Err(OpenError::Absent(path.to_owned()));
+        return Err(OpenError::Absent(name(path)));
     }
     check_history(&writer, version)?;
     if version == 0 {
@@ -139,14 +139,14 @@ fn schema_version(connection: &Connection, path: &Path) -> Result<u32, OpenError
     };
     let (id, version, objects) = match header() {
         Ok(header) => header,
-        Err(error) if is_damage(&error) => return Err(OpenError::Foreign(path.to_owned())),
+        Err(error) if is_damage(&error) => return Err(OpenError::Foreign(name(path))),
         Err(error) => return Err(Engine::doing("reading the header")(error).into()),
     };
     match (id, u32::try_from(version), objects) {
         (0, Ok(0), 0) => Ok(0),
         (APPLICATION_ID, Ok(found @ 1..), _) if found <= NEWEST => Ok(found),
         (APPLICATION_ID, Ok(found @ 1..), _) => Err(OpenError::Newer { found, newest: NEWEST }),
-        _ => Err(OpenError::Foreign(path.to_owned())),
+        _ => Err(OpenError::Foreign(name(path))),
     }
 }
 
@@ -154,7 +154,7 @@ fn schema_version(connection: &Connection, path: &Path) -> Result<u32, OpenError
 fn check_history(connection: &Connection, version: u32) -> Result<(), OpenError> {
     for step in STEPS.iter().filter(|step| step.version <= version) {
         let sql = "select count(*) from schema_step where version = ?1 and digest = ?2";
-        let row = connection.query_row(sql, (step.version, step.digest()), |row| row.get(0));
+        let row = connection.query_row(sql, (step.version, step.digest(&SQLITE)), |row| row.get(0));
         let count: i64 = row.map_err(Engine::doing("reading the schema steps"))?;
         if count != 1 {
             return Err(OpenError::History { version: step.version });
@@ -174,7 +174,7 @@ fn take(connection: &mut Connection, step: &Step) -> rusqlite::Result<()> {
     transaction.execute_batch(&step.sql(&SQLITE))?;
     transaction.execute(
         "insert into schema_step (version, name, digest, applied_at) values (?1, ?2, ?3, ?4)",
-        (step.version, step.name, step.digest(), now()),
+        (step.version, step.name, step.digest(&SQLITE), now()),
     )?;
     transaction.pragma_update(None, "user_version", step.version)?;
     if step.version == 1 {
@@ -209,20 +209,22 @@ fn real_path(path: &Path) -> Result<PathBuf, OpenError> {
 
 fn lock(path: &Path) -> Result<StoreLock, OpenError> {
     StoreLock::take(path).map_err(|unlocked| match unlocked {
-        Unlocked::Held => OpenError::InUse(path.to_owned()),
+        Unlocked::Held => OpenError::InUse(name(path)),
         Unlocked::Io(source) => OpenError::Io { path: path.to_owned(), source },
     })
 }
 
 fn require_content(path: &Path) -> Result<(), OpenError> {
     match path.metadata() {
-        Ok(found) if found.len() == 0 => Err(OpenError::Absent(path.to_owned())),
+        Ok(found) if found.len() == 0 => Err(OpenError::Absent(name(path))),
         Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(OpenError::Absent(path.to_owned()))
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(OpenError::Absent(name(path))),
         Err(source) => Err(OpenError::Io { path: path.to_owned(), source }),
     }
+}
+
+fn name(path: &Path) -> StoreName {
+    path.display().to_string()
 }
 
 fn has_log(path: &Path) -> bool {

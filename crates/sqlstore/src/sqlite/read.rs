@@ -1,18 +1,17 @@
 //! Reads by key and in key order.
 
-use std::sync::Arc;
-
 use channelcoord::{BackendError, Record};
-use chanstate::key::{KeyRange, Kind, RecordKey};
+use chanstate::key::{KeyRange, RecordKey};
 use rusqlite::{Connection, Row};
 
 use super::bind::bind;
 use super::error::Engine;
 use super::session::Session;
-use super::text::{self, Entry};
+use super::text;
 use crate::keys::{self, Pass, Plan};
-use crate::row::{Checksums, RowReader};
+use crate::row::Checksums;
 use crate::table;
+use crate::text::Entry;
 use crate::value::Value;
 
 /// Reads records by key, all as of the same moment.
@@ -35,7 +34,7 @@ pub(crate) fn scan(
     limit: usize,
 ) -> Result<Vec<Record>, BackendError> {
     let entry = text::of_kind(range.kind);
-    match keys::plan(&entry.table, range) {
+    match keys::plan(entry.table, range) {
         Plan::Nothing => Ok(Vec::new()),
         Plan::One if limit == 0 => Ok(Vec::new()),
         Plan::One => {
@@ -49,7 +48,7 @@ pub(crate) fn scan(
                 let left = limit - found.len();
                 if left > 0 {
                     let mut take = |row: &Row<'_>| {
-                        found.push(record_of(range.kind, entry, row, checksums)?);
+                        found.push(table::record(range.kind, row, checksums)?);
                         Ok(())
                     };
                     run(connection, entry, pass, left, &mut take)?;
@@ -78,19 +77,6 @@ fn run(
         take(row)?;
     }
     Ok(())
-}
-
-fn record_of(
-    kind: Kind,
-    entry: &Entry,
-    row: &Row<'_>,
-    checksums: Checksums,
-) -> Result<Record, BackendError> {
-    let record = RowReader::new(&entry.table, row, checksums);
-    record.and_then(|mut reader| table::read(kind, &mut reader)).map_err(|damage| {
-        let record = keys::of_row(kind, &entry.table, row).to_string();
-        BackendError::Corrupt { record, cause: Arc::new(damage) }
-    })
 }
 
 /// Runs `work` in a transaction, so that all its statements see the same commits.

@@ -8,12 +8,14 @@ use chanstate::{Cause, Version};
 use rusqlite::{CachedStatement, Connection};
 
 use super::bind::{Parameters, bind};
-use super::error::{Engine, Missing, Unwritten};
-use super::text::{self, ENTRIES, Entry};
+use super::error::{Engine, Unwritten};
+use super::text;
 use crate::columns::Columns;
+use crate::fault::Missing;
 use crate::keys;
 use crate::row::{Checksums, Damage, RowReader, RowWriter};
 use crate::table::{self, EpochRow, StoreRow};
+use crate::text::{ENTRIES, Entry};
 use crate::value::Value;
 
 /// What a statement does to a row.
@@ -59,7 +61,7 @@ impl<'c> Session<'c> {
     /// Reads a record.
     pub(crate) fn record(&mut self, key: &RecordKey) -> Result<Option<Record>, BackendError> {
         let entry = text::of_kind(key.kind);
-        let Some(values) = keys::values(&entry.table, key) else { return Ok(None) };
+        let Some(values) = keys::values(entry.table, key) else { return Ok(None) };
         self.get(entry, &values, key, |row| table::read(key.kind, row))
     }
 
@@ -85,7 +87,7 @@ impl<'c> Session<'c> {
     pub(crate) fn version(&mut self, subject: &Subject) -> Result<Version, Cause> {
         let key = subject.key();
         let entry = text::of_kind(key.kind);
-        let values = keys::values(&entry.table, &key).unwrap_or_default();
+        let values = keys::values(entry.table, &key).unwrap_or_default();
         let read = |statement: &mut CachedStatement<'_>| {
             bind(statement, values)?;
             let mut rows = statement.raw_query();
@@ -118,7 +120,7 @@ impl<'c> Session<'c> {
     /// Removes a record if it exists.
     pub(crate) fn remove(&mut self, key: &RecordKey) -> Result<(), Unwritten> {
         let entry = text::of_kind(key.kind);
-        let Some(values) = keys::values(&entry.table, key) else { return Ok(()) };
+        let Some(values) = keys::values(entry.table, key) else { return Ok(()) };
         let delete = |statement: &mut CachedStatement<'_>| {
             bind(statement, values)?;
             statement.raw_execute().map(drop)
@@ -161,7 +163,7 @@ impl<'c> Session<'c> {
         let mut scratch = std::mem::take(&mut self.scratch);
         let statement = self.statement(entry, verb)?;
         let mut parameters = Parameters::new(statement);
-        let mut row = RowWriter::new(&entry.table, &mut parameters, &mut scratch);
+        let mut row = RowWriter::new(entry.table, &mut parameters, &mut scratch);
         write(&mut row);
         row.finish();
         parameters.finish()?;
@@ -191,7 +193,7 @@ impl<'c> Session<'c> {
             Ok(None) => return Ok(None),
             Err(error) => return Err(Engine::reading(name)(error)),
         };
-        let row = RowReader::new(&entry.table, row, checksums);
+        let row = RowReader::new(entry.table, row, checksums);
         let value = row.and_then(|mut row| read(&mut row));
         let damaged =
             |damage| BackendError::Corrupt { record: name.to_string(), cause: Arc::new(damage) };

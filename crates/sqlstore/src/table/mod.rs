@@ -15,7 +15,10 @@ mod setup;
 mod store;
 mod terms;
 
-use channelcoord::{LndRecord, MetaRecord, Record, RecordRef};
+use std::ops::Range;
+use std::sync::{Arc, LazyLock};
+
+use channelcoord::{BackendError, LndRecord, MetaRecord, Record, RecordRef};
 use chanstate::key::Kind;
 use chanstate::record::{
     ChannelRecord, CloseRecord, CommitmentRecord, DiffRecord, HtlcRecord, MarkRecord,
@@ -27,7 +30,10 @@ use linknode::{LinkAddressRecord, LinkNodeRecord};
 
 pub(crate) use self::store::{EpochRow, FORMAT, StoreRow};
 use crate::columns::{Column, Columns};
-use crate::row::{Damage, RowReader, RowWriter};
+use crate::keys;
+use crate::row::{Checksums, Damage, RowReader, RowWriter};
+use crate::statement::list;
+use crate::value::Source;
 
 /// A table with a row for each record of a kind.
 #[derive(Debug)]
@@ -42,6 +48,8 @@ pub(crate) struct Table {
     pub(crate) key: usize,
     /// The first key column is a short channel id and may use all 64 bits.
     pub(crate) wide: bool,
+    /// The key is bytes of any length.
+    pub(crate) long: bool,
     /// Columns outside the key that have an index and hardly ever change.
     pub(crate) indexed: &'static [&'static str],
 }
@@ -52,12 +60,23 @@ impl Table {
         let mut columns = Vec::new();
         T::describe("", &mut columns);
         let name_digest = crc32fast::hash(name.as_bytes());
-        Table { name, name_digest, columns, key, wide: false, indexed: &[] }
+        Table { name, name_digest, columns, key, wide: false, long: false, indexed: &[] }
     }
 
     /// The key columns.
     pub(crate) fn key_columns(&self) -> &[Column] {
         self.columns.get(..self.key).unwrap_or(&self.columns)
+    }
+
+    /// The names of some columns, separated by commas.
+    pub(crate) fn names(&self, columns: Range<usize>) -> String {
+        list(", ", self.some(columns).map(str::to_owned))
+    }
+
+    /// The names of some columns.
+    pub(crate) fn some(&self, columns: Range<usize>) -> impl Iterator<Item = &str> {
+        let named = self.columns.iter().map(|column| &*column.name);
+        named.skip(columns.start).take(columns.len())
     }
 }
 
@@ -128,11 +147,59 @@ tables! {
 }
 
 /// The table of a kind of record.
-pub(crate) fn table(kind: Kind) -> Table {
+pub(crate) fn of_kind(kind: Kind) -> &'static Table {
+    static TABLES: LazyLock<[Table; Kind::ALL.len()]> = LazyLock::new(|| Kind::ALL.map(table));
+    // Kinds are numbered from 1 without gaps.
+    &TABLES[kind as usize - 1]
+}
+
+/// The table `store`.
+pub(crate) fn store() -> &'static Table {
+    static STORE: LazyLock<Table> = LazyLock::new(|| Table::of::<StoreRow>("store", 1));
+    &STORE
+}
+
+/// The table `epoch`.
+pub(crate) fn epoch() -> &'static Table {
+    static EPOCH: LazyLock<Table> = LazyLock::new(|| Table::of::<EpochRow>("epoch", 1));
+    &EPOCH
+}
+
+/// Reads the record that a whole row holds.
+///
+/// # Errors
+/// `Corrupt`, with the key of the row.
+pub(crate) fn record(
+    kind: Kind,
+    row: &dyn Source,
+    checksums: Checksums,
+) -> Result<Record, BackendError> {
+    let table = of_kind(kind);
+    let record = RowReader::new(table, row, checksums);
+    record.and_then(|mut reader| read(kind, &mut reader)).map_err(|damage| {
+        let record = keys::of_row(kind, table, row).to_string();
+        BackendError::Corrupt { record, cause: Arc::new(damage) }
+    })
+}
+
+fn table(kind: Kind) -> Table {
     let mut table = plain_table(kind);
     table.wide = matches!(kind, Kind::Package | Kind::PackageUpdate | Kind::FinalHtlc);
+    table.long = matches!(kind, Kind::OpeningState | Kind::Meta | Kind::Lnd);
     if kind == Kind::Channel {
         table.indexed = &["txid", "vout", "channel_id"];
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_table() {
+        for kind in Kind::ALL {
+            assert_eq!(of_kind(kind).name, table(kind).name);
+        }
+    }
 }

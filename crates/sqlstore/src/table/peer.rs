@@ -29,7 +29,8 @@ impl Columns for Address {
 
     fn write(&self, row: &mut RowWriter<'_>) {
         row.push(Value::Text(self.kind().as_bytes()));
-        row.push(Value::Text(self.host().as_bytes()));
+        // No text of PostgreSQL has a NUL.
+        row.push(Value::Text(self.host().replace('\0', "\u{fffd}").as_bytes()));
         self.port().write(row);
         row.encoded(self);
     }

@@ -56,7 +56,7 @@ pub mod channel {
     pub const THAW_HEIGHT: &[u8] = b"frozen-chans";
     /// The commitment that awaits a revocation.
     pub const COMMIT_DIFF: &[u8] = b"commit-diff-key";
-    /// The peer's updates that our commitment has and no commitment signed for the peer has.
+    /// The peer's updates that our commitment has and the peer's commitment in force has not.
     pub const UNSIGNED_ACKED_UPDATES: &[u8] = b"unsigned-acked-updates-key";
     /// Our updates that the peer's commitment has and our commitment has not.
     pub const REMOTE_UNSIGNED_LOCAL_UPDATES: &[u8] = b"remote-unsigned-local-updates-key";

@@ -1,0 +1,80 @@
+//! Drafts of schemas.
+
+use channelcoord::Backend;
+use sqlstore::OpenError;
+
+use crate::opened::{self, Failure};
+use crate::url::{ServerUrl, StoreUrl};
+
+/// A schema with a name that nobody else has.
+pub(in crate::command) struct SchemaDraft {
+    url: StoreUrl,
+    draft: ServerUrl,
+    /// Something may be in it.
+    created: bool,
+    to: StoreUrl,
+    target: ServerUrl,
+}
+
+impl SchemaDraft {
+    pub(super) fn new(to: &StoreUrl, target: &ServerUrl) -> Result<SchemaDraft, Failure> {
+        let draft = target.beside(format!("migrate_draft_{:016x}", fastrand::u64(..)));
+        let draft = draft.map_err(|error| Failure::access(to, &error))?;
+        let url = StoreUrl::Server(draft.clone());
+        Ok(SchemaDraft { url, draft, created: false, to: to.clone(), target: target.clone() })
+    }
+
+    pub(super) fn url(&self) -> &StoreUrl {
+        &self.url
+    }
+
+    pub(super) fn create(&mut self) -> Result<Box<dyn Backend>, Failure> {
+        self.created = true;
+        opened::create(&self.url, &self.to)
+    }
+
+    pub(super) fn publish(mut self) -> Result<(), Failure> {
+        let renamed = match self.draft.options().rename_store(self.target.schema()) {
+            Err(OpenError::Exists(_)) => return Err(exists(&self.to)),
+            Err(error) => self.settle(error),
+            Ok(()) => Ok(()),
+        };
+        self.created &= renamed.is_err();
+        renamed
+    }
+
+    /// What a failed renaming came to. Its answer may be lost, and then the draft either can be
+    /// dropped or has its name already.
+    fn settle(&self, error: OpenError) -> Result<(), Failure> {
+        match self.draft.options().drop_store() {
+            Err(OpenError::Absent(_)) => Ok(()),
+            Ok(()) => Err(Failure::access(&self.to, &error)),
+            Err(_) => Err(Failure::access(
+                format!("{} is complete, or else still named {}", self.to, self.draft.schema()),
+                &error,
+            )),
+        }
+    }
+}
+
+impl Drop for SchemaDraft {
+    fn drop(&mut self) {
+        if self.created {
+            // The failure that ends the copy says more than this one would.
+            let _ = self.draft.options().drop_store();
+        }
+    }
+}
+
+/// Refuses a schema that exists.
+pub(super) fn require_place(to: &StoreUrl, target: &ServerUrl) -> Result<(), Failure> {
+    let found = target.options().has_schema();
+    match found.map_err(|error| Failure::access(to, &error))? {
+        true => Err(exists(to)),
+        false => Ok(()),
+    }
+}
+
+fn exists(to: &StoreUrl) -> Failure {
+    Failure::Usage(format!("{to} exists; copy into a new schema"))
+}

@@ -1,0 +1,48 @@
+//! Runs the command.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub(crate) fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/lnd").join(name)
+}
+
+/// A directory of its own for each test.
+pub(crate) struct Desk(pub(crate) TempDir);
+
+impl Desk {
+    pub(crate) fn new() -> Desk {
+        Desk(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn url(&self, engine: &str, name: &str) -> String {
+        format!("{engine}:{}", self.0.path().join(name).display())
+    }
+}
+
+pub(crate) fn migrate(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_migrate")).args(arguments).output().unwrap()
+}
+
+pub(crate) fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+pub(crate) fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+pub(crate) fn copy(from: &str, to: &str) -> Output {
+    migrate(&["copy", "--from", from, "--to", to])
+}
+
+pub(crate) fn verify(from: &str, to: &str) -> Output {
+    migrate(&["verify", "--from", from, "--to", to])
+}

@@ -1,0 +1,145 @@
+//! A batch as one statement.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use channelcoord::{Batch, ChangeSet, Epoch, Op, RecordRef, Seq, Subject};
+use chanstate::key::RecordKey;
+
+use super::part::{self, Part};
+use super::row::{Parameters, Rows};
+use crate::row::{RowWriter, checksum};
+use crate::table::{self, FORMAT, StoreRow};
+use crate::value::{Sink, Value};
+use crate::{keys, verdict};
+
+/// Most texts that are kept. A store needs a few dozen.
+const TEXTS: usize = 512;
+
+/// Texts of statements, by the parts that they are made of.
+#[derive(Debug, Default)]
+pub(crate) struct Texts(Mutex<HashMap<Vec<Part>, Arc<str>>>);
+
+impl Texts {
+    fn of(&self, parts: Vec<Part>) -> Arc<str> {
+        let mut texts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if texts.len() >= TEXTS && !texts.contains_key(&parts) {
+            texts.clear();
+        }
+        let text = texts.entry(parts).or_insert_with_key(|parts| part::statement(parts).into());
+        Arc::clone(text)
+    }
+}
+
+/// A batch that is ready to be sent, as often as it takes.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// Its claim.
+    pub(crate) epoch: Epoch,
+    /// The sequence number that it follows.
+    pub(crate) before: Seq,
+    /// The sequence number after it.
+    pub(crate) last: Seq,
+    /// The statement.
+    pub(crate) text: Arc<str>,
+    /// Its parameters.
+    pub(crate) parameters: Parameters,
+    /// For each guard part its rows: the position of the set, and the subject.
+    pub(crate) guards: Vec<Vec<(usize, Subject)>>,
+}
+
+impl Prepared {
+    /// Puts a batch into the form of a statement.
+    pub(crate) fn new(batch: Batch<'_>, instance: &str, texts: &Texts) -> Prepared {
+        let mut rows = Collected::default();
+        let mut guards: BTreeMap<Part, Vec<(usize, Subject)>> = BTreeMap::new();
+        for (position, set) in batch.sets.iter().enumerate() {
+            for (subject, expected) in set.guards() {
+                let part = Part::Guard(subject.key().kind);
+                rows.add(part, position, &subject.key(), Some(Value::unsigned(expected.0)));
+                guards.entry(part).or_default().push((position, subject));
+            }
+            // A set that does not fit is compared, so that its verdict is the right one, no more.
+            if verdict::misfit(set).is_none() {
+                rows.add_set(position, set);
+            }
+        }
+        let parts = rows.of_parts.keys().copied().collect();
+        let leading = leading(batch, instance);
+        let parameters = rows.of_parts.into_values().fold(leading, Parameters::rows);
+        Prepared {
+            epoch: batch.epoch,
+            before: batch.before,
+            last: batch.last(),
+            text: texts.of(parts),
+            parameters,
+            guards: guards.into_values().collect(),
+        }
+    }
+
+    /// Every subject that the batch expects something of.
+    pub(crate) fn subjects(&self) -> impl Iterator<Item = &Subject> {
+        self.guards.iter().flatten().map(|(_, subject)| subject)
+    }
+}
+
+/// The parameters before those of the parts.
+fn leading(batch: Batch<'_>, instance: &str) -> Parameters {
+    let Batch { epoch, before, sets } = batch;
+    Parameters::new()
+        .unsigned(epoch.0)
+        .unsigned(before.0)
+        .unsigned(batch.last().0)
+        .int(store_checksum(epoch, before))
+        .int(store_checksum(epoch, batch.last()))
+        .unsigned(sets.len() as u64)
+        .text(instance)
+}
+
+/// The checksum of the store's row.
+pub(crate) fn store_checksum(epoch: Epoch, seq: Seq) -> i64 {
+    let row = StoreRow { id: 1, format: FORMAT.to_owned(), epoch: epoch.0, seq: seq.0 };
+    checksum(table::store(), &row)
+}
+
+/// Rows of each part.
+#[derive(Default)]
+struct Collected {
+    of_parts: BTreeMap<Part, Rows>,
+    scratch: Vec<u8>,
+}
+
+impl Collected {
+    fn add_set(&mut self, position: usize, set: &ChangeSet) {
+        for op in set.ops() {
+            match op {
+                Op::Put(record) => self.put(position, record),
+                Op::Remove(key) => self.add(Part::Remove(key.kind), position, key, None),
+                Op::Ack(ack) => self.add(Part::Ack, position, &ack.key(), None),
+            }
+        }
+    }
+
+    /// Adds a row that is a key, and a value beside it. No row has a key that does not fit.
+    fn add(&mut self, part: Part, position: usize, key: &RecordKey, beside: Option<Value<'_>>) {
+        let Some(values) = keys::values(table::of_kind(key.kind), key) else { return };
+        let rows = self.rows(part, position);
+        values.into_iter().chain(beside).for_each(|value| rows.push(value));
+    }
+
+    fn put(&mut self, position: usize, record: RecordRef<'_>) {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let rows = self.rows(Part::Put(record.kind()), position);
+        let mut row = RowWriter::new(table::of_kind(record.kind()), rows, &mut scratch);
+        table::write(record, &mut row);
+        row.finish();
+        self.scratch = scratch;
+    }
+
+    /// Begins a row.
+    fn rows(&mut self, part: Part, position: usize) -> &mut Rows {
+        let rows = self.of_parts.entry(part).or_insert_with(|| Rows::new(part.types()));
+        rows.push(Value::unsigned(position as u64 + 1));
+        rows
+    }
+}

@@ -1,0 +1,145 @@
+//! A store under load, faults beside it, and the check afterwards.
+
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::thread;
+
+use channelcoord::StoreOptions;
+use conformance::{Host, Load, Place, Tally};
+use pollster::block_on;
+use tokio::runtime::Builder;
+
+use crate::server::wait_until;
+use crate::writers::{Writers, Wrong};
+
+/// Calls of the load in a round.
+pub(crate) const CALLS: u64 = 360;
+
+/// Writers beside the load, and the steps of each in a round.
+const WRITERS: u64 = 4;
+const STEPS: u64 = 18;
+
+/// What one kind of fault did to a store.
+pub(crate) struct Trial {
+    kind: &'static str,
+    writers: Writers,
+    rounds: u64,
+    /// Faults that struck.
+    pub(crate) faults: u64,
+    /// What came back.
+    pub(crate) tally: Tally,
+    wrong: Wrong,
+}
+
+/// Opens a store on a place.
+pub(crate) fn open(place: &dyn Place) -> Host<'_> {
+    block_on(Host::over(place, place.must_open(), StoreOptions::default()))
+}
+
+/// The load of a round, seen from outside.
+pub(crate) struct Watch<'a> {
+    load: &'a Load,
+    over: &'a AtomicBool,
+}
+
+impl Watch<'_> {
+    /// Waits until so many calls came back.
+    pub(crate) fn await_calls(&self, calls: u64) {
+        self.wait("calls come back", |tally| tally.calls() >= calls);
+    }
+
+    /// Waits until what came back is so.
+    pub(crate) fn wait(&self, what: &str, mut so: impl FnMut(Tally) -> bool) {
+        wait_until(what, || so(self.load.tally()));
+    }
+
+    /// Waits until something is so, unless the load ends before; tells whether it was.
+    pub(crate) fn met(&self, what: &str, mut so: impl FnMut() -> bool) -> bool {
+        let mut met = false;
+        wait_until(what, || {
+            // Asked once more after the end.
+            let over = self.over.load(SeqCst);
+            met = so();
+            met || over
+        });
+        met
+    }
+
+    /// What came back.
+    pub(crate) fn tally(&self) -> Tally {
+        self.load.tally()
+    }
+}
+
+impl Trial {
+    /// On a store that is empty.
+    pub(crate) fn new(kind: &'static str, host: &Host<'_>) -> Trial {
+        let writers = block_on(Writers::new(host, WRITERS));
+        let (tally, wrong) = (Tally::default(), Wrong::default());
+        Trial { kind, writers, rounds: 0, faults: 0, tally, wrong }
+    }
+
+    /// Faults strike while clients call the store; then it crashes, is opened again and checked.
+    /// `strike` returns how many faults struck.
+    pub(crate) fn round<'p>(
+        &mut self,
+        host: Host<'p>,
+        strike: impl FnOnce(&Watch<'_>) -> u64 + Send,
+    ) -> Host<'p> {
+        let (load, faults) = self.under_load(&host, strike);
+        self.faults += faults;
+        let host = block_on(host.crash());
+        self.judge(&load, &host);
+        host
+    }
+
+    /// Clients call the store while something happens.
+    pub(crate) fn under_load<T: Send>(
+        &mut self,
+        host: &Host<'_>,
+        happens: impl FnOnce(&Watch<'_>) -> T + Send,
+    ) -> (Load, T) {
+        let load = block_on(Load::new(host, self.rounds));
+        self.rounds += 1;
+        let runtime = Builder::new_multi_thread().worker_threads(2).build().unwrap();
+        let over = AtomicBool::new(false);
+        let result = thread::scope(|scope| {
+            let happening = scope.spawn(|| happens(&Watch { load: &load, over: &over }));
+            let calling = load.run_calls(&host.store, self.rounds, CALLS);
+            let writing = self.writers.run(&host.store, STEPS);
+            let ((), written) = runtime.block_on(async { tokio::join!(calling, writing) });
+            over.store(true, SeqCst);
+            self.tally += written;
+            happening.join().unwrap()
+        });
+        load.ended();
+        (load, result)
+    }
+
+    /// Checks a store that was opened again after a load.
+    pub(crate) fn judge(&mut self, load: &Load, host: &Host<'_>) {
+        self.tally += load.tally();
+        block_on(load.read(&host.store));
+        load.check();
+        self.wrong = self.wrong + self.writers.check(host);
+    }
+
+    /// Says what came of it.
+    ///
+    /// # Panics
+    /// If anything is wrong, or too few faults struck.
+    pub(crate) fn end(self, least_faults: u64) {
+        let Trial { kind, faults, tally, wrong, .. } = self;
+        let Wrong { lost, double, half } = wrong;
+        println!(
+            "{kind}: {faults} faults, {} calls: {} answered, {} not stored, {} unknown, {} fenced; \
+             {lost} lost, {double} double, {half} half",
+            tally.calls(),
+            tally.answered,
+            tally.not_stored,
+            tally.unknown,
+            tally.fenced,
+        );
+        assert_eq!(wrong, Wrong::default());
+        assert!(faults >= least_faults, "{faults} faults");
+    }
+}
