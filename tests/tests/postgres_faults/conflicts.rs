@@ -1,6 +1,6 @@
 //! Statements that the server undoes: deadlocks, serialization failures.
 
-use crate::server::{Server, Shell};
+use crate::server::{Server, Shell, wait_until};
 use crate::trial::{CALLS, Trial, Watch, open};
 
 /// Makes some changes of a channel fail with this SQLSTATE, and counts them.
@@ -14,10 +14,14 @@ pub(crate) fn fail_at_times(shell: &mut Shell, code: &str) {
     ));
 }
 
-/// Takes the trigger away; returns how often it failed.
-pub(crate) fn stop_failing(shell: &mut Shell) -> u64 {
-    let failures = "select case when is_called then last_value else 0 end from failures";
-    let failures = shell.number(failures).unsigned_abs();
+/// Waits until it failed so many times, and takes the trigger away; returns how often it failed.
+pub(crate) fn stop_failing(shell: &mut Shell, least: u64) -> u64 {
+    let count = "select case when is_called then last_value else 0 end from failures";
+    let mut failures = 0;
+    wait_until("changes fail", || {
+        failures = shell.number(count).unsigned_abs();
+        failures >= least
+    });
     shell.run(
         "drop trigger fail on channel; drop function fail; \
          drop sequence tries; drop sequence failures",
@@ -27,6 +31,7 @@ pub(crate) fn stop_failing(shell: &mut Shell) -> u64 {
 
 #[test]
 fn a_serialization_failure_is_nobodys_concern() {
+    const FAILURES: u64 = 8;
     let server = Server::shared();
     let place = server.place();
     let host = open(&place);
@@ -35,11 +40,11 @@ fn a_serialization_failure_is_nobodys_concern() {
         let mut shell = server.shell(place.schema());
         fail_at_times(&mut shell, "40001");
         watch.await_calls(CALLS * 3 / 4);
-        stop_failing(&mut shell)
+        stop_failing(&mut shell, FAILURES)
     });
     drop(host);
     assert_eq!((trial.tally.not_stored, trial.tally.unknown), (0, 0));
-    trial.end(8);
+    trial.end(FAILURES);
 }
 
 /// Sessions of the database that wait for a lock.

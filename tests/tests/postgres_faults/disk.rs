@@ -77,6 +77,7 @@ fn a_full_disk_loses_nothing() {
 
 /// The server says that its disk is full.
 fn made() {
+    const FAILURES: u64 = 5;
     let server = Server::shared();
     let place = server.place();
     let host = open(&place);
@@ -85,11 +86,11 @@ fn made() {
         let mut shell = server.shell(place.schema());
         fail_at_times(&mut shell, "53100");
         watch.await_calls(CALLS * 3 / 4);
-        stop_failing(&mut shell)
+        stop_failing(&mut shell, FAILURES)
     });
     drop(host);
     assert!(trial.tally.not_stored > 0);
-    trial.end(5);
+    trial.end(FAILURES);
 }
 
 #[test]

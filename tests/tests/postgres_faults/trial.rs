@@ -1,5 +1,6 @@
 //! A store under load, faults beside it, and the check afterwards.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 
@@ -14,7 +15,7 @@ use crate::writers::{Writers, Wrong};
 /// Calls of the load in a round.
 pub(crate) const CALLS: u64 = 360;
 
-/// Writers beside the load, and the steps of each in a round.
+/// Writers beside the load, and the steps of each in a round at least.
 const WRITERS: u64 = 4;
 const STEPS: u64 = 18;
 
@@ -28,6 +29,15 @@ pub(crate) struct Trial {
     /// What came back.
     pub(crate) tally: Tally,
     wrong: Wrong,
+}
+
+/// Is set when this is dropped.
+struct OnDrop<'a>(&'a AtomicBool);
+
+impl Drop for OnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
+    }
 }
 
 /// Opens a store on a place.
@@ -92,7 +102,7 @@ impl Trial {
         host
     }
 
-    /// Clients call the store while something happens.
+    /// Clients call the store while something happens, and go on until it has happened.
     pub(crate) fn under_load<T: Send>(
         &mut self,
         host: &Host<'_>,
@@ -100,12 +110,17 @@ impl Trial {
     ) -> (Load, T) {
         let load = block_on(Load::new(host, self.rounds));
         self.rounds += 1;
-        let runtime = Builder::new_multi_thread().worker_threads(2).build().unwrap();
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
         let over = AtomicBool::new(false);
+        let struck = Arc::new(AtomicBool::new(false));
         let result = thread::scope(|scope| {
-            let happening = scope.spawn(|| happens(&Watch { load: &load, over: &over }));
+            let happening = scope.spawn(|| {
+                // Also if it panics: the writers wait for it.
+                let _struck = OnDrop(&struck);
+                happens(&Watch { load: &load, over: &over })
+            });
             let calling = load.run_calls(&host.store, self.rounds, CALLS);
-            let writing = self.writers.run(&host.store, STEPS);
+            let writing = self.writers.run(&host.store, STEPS, &struck);
             let ((), written) = runtime.block_on(async { tokio::join!(calling, writing) });
             over.store(true, SeqCst);
             self.tally += written;

@@ -1,6 +1,9 @@
 //! Writers that each take a channel through the commitment protocol, and know what must be stored.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
 
 use bitcoin::OutPoint;
 use channelcoord::Store;
@@ -9,6 +12,7 @@ use chanstate::{ShortChannelId, StoreError, Stored};
 use conformance::{End, Exchange, Host, Tally};
 use pollster::block_on;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 /// The channel of the first writer; lower numbers belong to the load.
 const FIRST: u64 = 9_000_000;
@@ -169,21 +173,37 @@ impl Writers {
         Writers(writers)
     }
 
-    /// Lets all make some steps at once.
-    pub(crate) async fn run(&mut self, store: &Store, steps: u64) -> Tally {
+    /// Lets all make some steps at once, and as many more as they can until `struck`, and one after
+    /// that.
+    pub(crate) async fn run(
+        &mut self,
+        store: &Store,
+        steps: u64,
+        struck: &Arc<AtomicBool>,
+    ) -> Tally {
         let mut tasks = JoinSet::new();
         for mut writer in self.0.drain(..) {
-            let store = store.clone();
+            let (store, struck) = (store.clone(), Arc::clone(struck));
             tasks.spawn(async move {
                 let mut tally = Tally::default();
-                for _ in 0..steps {
-                    *match writer.step(&store).await {
+                for n in 1.. {
+                    // Asked before the step: this one meets whatever the fault left behind.
+                    let last = n >= steps && struck.load(SeqCst);
+                    let came = writer.step(&store).await;
+                    *match came {
                         Some(Came::Stored) => &mut tally.answered,
                         Some(Came::NotStored) => &mut tally.not_stored,
                         Some(Came::Unknown) => &mut tally.unknown,
                         Some(Came::Fenced) => &mut tally.fenced,
                         None => break,
                     } += 1;
+                    match came {
+                        _ if last => break,
+                        Some(Came::Fenced) if n >= steps => break,
+                        // What failed is not hammered.
+                        Some(Came::NotStored) => sleep(Duration::from_millis(5)).await,
+                        _ => {}
+                    }
                 }
                 (writer, tally)
             });
