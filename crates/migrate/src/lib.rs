@@ -6,6 +6,8 @@ pub mod bolt;
 pub mod command;
 pub mod counts;
 pub mod finding;
+pub mod identity;
+pub mod journal;
 pub mod lnd;
 pub mod opened;
 pub mod progress;

@@ -1,12 +1,13 @@
 //! Records of a store one by one, read page by page.
 
-use channelcoord::{Backend, BackendError, Record};
+use channelcoord::{Backend, BackendError, Record, Transfer};
 use chanstate::key::KeyRange;
 
 /// Records read at a time.
 const PAGE: usize = 512;
 
-/// Every record of a range, in key order and in flat memory. Ends after the first error.
+/// Every record of a range that is content, in key order and in flat memory. Ends after the first
+/// error. What part a store has in a [`Transfer`] is no content.
 pub struct Records<'a> {
     backend: &'a dyn Backend,
     range: Option<KeyRange>,
@@ -24,19 +25,29 @@ impl Iterator for Records<'_> {
     type Item = Result<Record, BackendError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(record) = self.page.next() {
-            return Some(Ok(record));
-        }
-        let range = self.range.take()?;
-        match pollster::block_on(self.backend.scan(&range, PAGE)) {
-            Err(error) => Some(Err(error)),
-            Ok(page) => {
-                if page.len() == PAGE {
-                    self.range = page.last().map(|last| range.after(last.key()));
-                }
-                self.page = page.into_iter();
-                self.page.next().map(Ok)
+        loop {
+            match self.page.next() {
+                Some(record) if Transfer::is(&record) => {}
+                Some(record) => return Some(Ok(record)),
+                None => match self.turn()? {
+                    Ok(()) => {}
+                    Err(error) => return Some(Err(error)),
+                },
             }
         }
+    }
+}
+
+impl Records<'_> {
+    /// Reads the next page; `None` behind the last one.
+    fn turn(&mut self) -> Option<Result<(), BackendError>> {
+        let range = self.range.take()?;
+        let page = pollster::block_on(self.backend.scan(&range, PAGE));
+        Some(page.map(|page| {
+            if page.len() == PAGE {
+                self.range = page.last().map(|last| range.after(last.key()));
+            }
+            self.page = page.into_iter();
+        }))
     }
 }

@@ -6,7 +6,7 @@ mod fields;
 use std::iter::Peekable;
 
 use channelcoord::{Backend, BackendError, ChangeSet, Record};
-use chanstate::key::{KeyRange, Kind};
+use chanstate::key::{KeyRange, Kind, RecordKey};
 use chanstate::{ChannelChange, Record as ChannelRecordKind, Version};
 use linknode::LinkNodeChange;
 use thiserror::Error;
@@ -30,7 +30,8 @@ pub enum StoreJobError {
     Write(#[from] WriteError),
 }
 
-/// Copies every record. Versions are assigned anew by the target.
+/// Copies every record behind the one that `writer` stored last. Versions are assigned anew by the
+/// target.
 ///
 /// # Errors
 /// `Read`, `Write`.
@@ -39,10 +40,13 @@ pub fn copy(
     writer: &mut Writer<'_>,
     progress: &Progress,
 ) -> Result<(), StoreJobError> {
-    for kind in Kind::ALL {
-        for record in Records::new(source, KeyRange::all(kind)) {
+    let stored = writer.skip_stored();
+    for range in ranges_after(stored) {
+        for record in Records::new(source, range) {
             progress.add(1);
-            match record? {
+            let record = record?;
+            writer.comes_to(record.key());
+            match record {
                 Record::Channel(ChannelRecordKind::Channel(mut row)) => {
                     row.version = Version::ABSENT;
                     let channels = vec![ChannelChange::new(row)];
@@ -60,6 +64,16 @@ pub fn copy(
     }
     writer.flush()?;
     Ok(())
+}
+
+/// What comes behind a key, kind by kind.
+fn ranges_after(key: Option<RecordKey>) -> impl Iterator<Item = KeyRange> {
+    let first = key.as_ref().map(|key| key.kind);
+    let kinds = Kind::ALL.into_iter().filter(move |kind| Some(*kind) >= first);
+    kinds.map(move |kind| match &key {
+        Some(key) if key.kind == kind => KeyRange::all(kind).after(key.clone()),
+        _ => KeyRange::all(kind),
+    })
 }
 
 /// Compares every record both ways; versions are left out. Returns the number compared.

@@ -20,10 +20,12 @@
 //! | `cursor` | from page to page through the tree of one bucket |
 //! | `bucket` | entries and look-ups for callers |
 //! | `survey` | the check of the whole file |
+//! | `fingerprint` | what tells one state of a file from another |
 
 mod bucket;
 mod cursor;
 mod error;
+mod fingerprint;
 mod meta;
 mod page;
 mod path;

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::Watch;
 use super::check::job_failure;
-use super::copy::diff_failure;
+use super::fill::diff_failure;
 use crate::lnd::source::Refused;
 use crate::lnd::{self, diff};
 use crate::opened::{self, Failure, Opened};

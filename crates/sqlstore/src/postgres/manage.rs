@@ -40,6 +40,22 @@ impl PostgresOptions {
         })
     }
 
+    /// Names of the database's schemas that begin with `prefix`, with or without stores.
+    ///
+    /// # Errors
+    /// `Setting`, `Engine`.
+    pub fn schemas(self, prefix: &str) -> Result<Vec<String>, OpenError> {
+        let prefix = prefix.to_owned();
+        run(async move {
+            let mut connection = Server::new(&self).connect(Purpose::Read).await?;
+            let text = "select nspname::text from pg_namespace \
+                        where starts_with(nspname::text, $1) order by 1";
+            let found = sqlx::query(text).bind(prefix).fetch_all(&mut connection).await;
+            let found = found.map_err(engine("reading the schemas"))?;
+            found.iter().map(|row| row.try_get(0).map_err(engine("reading the schemas"))).collect()
+        })
+    }
+
     /// Looks at a store from outside. Nothing is kept from anybody by that.
     ///
     /// # Errors
