@@ -1,6 +1,7 @@
 //! Jobs on stores of ours: copy, compare, check, count.
 
 mod check;
+mod content;
 mod fields;
 
 use std::iter::Peekable;
@@ -12,6 +13,7 @@ use linknode::LinkNodeChange;
 use thiserror::Error;
 
 pub use self::check::{check, unseen};
+pub use self::content::is_content;
 use self::fields::first_difference;
 use crate::counts::Counts;
 use crate::progress::Progress;
