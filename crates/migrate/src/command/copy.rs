@@ -62,7 +62,7 @@ pub fn copy(
         }
         false => Some(Draft::new(to)?),
     };
-    let quiet = Quiet::of(from)?;
+    let quiet = Quiet::of(from, source)?;
     let mut report = CopyReport { dry_run: options.dry_run, ..CopyReport::default() };
     let refused = preflight(from, source, &mut report, watch)?;
     refuse_findings(source, &report.findings, options)?;
@@ -83,7 +83,7 @@ pub fn copy(
         )));
     }
     report.verified = verified.compared;
-    quiet.confirm(from)?;
+    quiet.confirm(from, source)?;
     draft.publish()?;
     Ok(report)
 }
