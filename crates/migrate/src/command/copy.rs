@@ -64,7 +64,7 @@ pub fn copy(
         }
         false => Some(Draft::new(to)?),
     };
-    let quiet = Quiet::of(from)?;
+    let quiet = Quiet::of(from, source)?;
     let mut report = CopyReport { dry_run: options.dry_run, ..CopyReport::default() };
     let refused = preflight(from, source, &mut report, watch)?;
     refuse_findings(source, &report.findings, options)?;
@@ -86,7 +86,7 @@ pub fn copy(
     }
     report.verified = verified.compared;
     report.digest = verified.digest;
-    quiet.confirm(from)?;
+    quiet.confirm(from, source)?;
     draft.publish()?;
     Ok(report)
 }

@@ -13,8 +13,9 @@ use super::path::Path;
 use super::place::{Place, field_at};
 use super::residue::Residue;
 use super::source::{Content, LndEntry, LndSource, Refused, Walk};
+use super::tree::{Entry, ReadError};
 use super::view::{self, ViewError};
-use crate::bolt::{Entry, ReadError, display_path};
+use crate::bolt::display_path;
 use crate::progress::Progress;
 use crate::writer::{WriteError, Writer};
 
