@@ -124,7 +124,8 @@ fn next_pair(
     Ok(Some((ours, theirs)))
 }
 
-fn unversioned(mut record: Record) -> Record {
+/// A record without its version: what two stores have in common.
+pub(crate) fn unversioned(mut record: Record) -> Record {
     match &mut record {
         Record::Channel(ChannelRecordKind::Channel(row)) => row.version = Version::ABSENT,
         Record::LinkNode(linknode::Record::LinkNode(row)) => row.version = Version::ABSENT,

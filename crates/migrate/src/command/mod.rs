@@ -1,11 +1,13 @@
 //! The commands of `migrate`, without the command line.
 
+mod archive;
 mod check;
 mod copy;
 mod draft;
 mod inspect;
 mod verify;
 
+pub use archive::check as check_archive;
 pub use check::{CheckReport, check};
 pub use copy::{CopyOptions, CopyReport, copy};
 pub use inspect::{ChannelLine, Inspection, inspect};

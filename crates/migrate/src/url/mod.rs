@@ -10,6 +10,7 @@ use chanstate::Cause;
 use thiserror::Error;
 
 pub use self::server::ServerUrl;
+use crate::archive;
 
 /// Engine of a store that is a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,6 +21,8 @@ pub enum Engine {
     Redb,
     /// Our store on SQLite.
     Sqlite,
+    /// A store as an archive; written once.
+    Archive,
 }
 
 impl Engine {
@@ -29,6 +32,7 @@ impl Engine {
             Engine::LndBolt => "lnd-bolt",
             Engine::Redb => "redb",
             Engine::Sqlite => "sqlite",
+            Engine::Archive => "archive",
         }
     }
 }
@@ -52,10 +56,10 @@ pub enum StoreUrl {
 #[non_exhaustive]
 pub enum UrlError {
     /// The scheme is not known.
-    #[error("unknown scheme {0:?}; use lnd-bolt:, redb:, sqlite: or postgres://")]
+    #[error("unknown scheme {0:?}; use lnd-bolt:, redb:, sqlite:, archive: or postgres://")]
     Scheme(String),
     /// A path without a scheme leads to nothing whose content could be looked at.
-    #[error("{0} does not exist; name its engine: lnd-bolt:, redb: or sqlite:")]
+    #[error("{0} does not exist; name its engine: lnd-bolt:, redb:, sqlite: or archive:")]
     NotThere(PathBuf),
     /// The file cannot be looked at.
     #[error("cannot read {path}")]
@@ -96,8 +100,16 @@ impl StoreUrl {
         }
     }
 
-    /// The store that is named: `lnd-bolt:PATH`, `redb:PATH`, `sqlite:PATH`, the URL of a PostgreSQL
-    /// database, or the bare path of an existing file, whose content tells the engine.
+    /// The file, if the store is an archive.
+    pub fn archive(&self) -> Option<&Path> {
+        match self {
+            StoreUrl::File { engine: Engine::Archive, path } => Some(path),
+            _ => None,
+        }
+    }
+
+    /// The store that is named: `lnd-bolt:PATH`, `redb:PATH`, `sqlite:PATH`, `archive:PATH`, the URL
+    /// of a PostgreSQL database, or the bare path of an existing file, whose content tells the engine.
     ///
     /// # Errors
     /// [`UrlError`].
@@ -111,6 +123,7 @@ impl StoreUrl {
             Some("lnd-bolt") => Engine::LndBolt,
             Some("redb") => Engine::Redb,
             Some("sqlite") => Engine::Sqlite,
+            Some("archive") => Engine::Archive,
             Some(other) => return Err(UrlError::Scheme(other.into())),
             None => return recognise(path.into()),
         };
@@ -131,7 +144,7 @@ fn take_apart(name: &str) -> (Option<&str>, &str) {
 }
 
 fn is_scheme(text: &str) -> bool {
-    ["lnd-bolt", "redb", "sqlite", "postgres", "postgresql"].contains(&text)
+    ["lnd-bolt", "redb", "sqlite", "archive", "postgres", "postgresql"].contains(&text)
 }
 
 impl std::fmt::Display for StoreUrl {
@@ -164,6 +177,8 @@ fn recognise(path: PathBuf) -> Result<StoreUrl, UrlError> {
         Engine::Sqlite
     } else if head.starts_with(REDB_MAGIC) {
         Engine::Redb
+    } else if head.starts_with(&archive::MAGIC) {
+        Engine::Archive
     } else {
         Engine::LndBolt
     };
@@ -199,6 +214,7 @@ mod tests {
         for (content, expected) in [
             (SQLITE_MAGIC, Engine::Sqlite),
             (REDB_MAGIC, Engine::Redb),
+            (&archive::MAGIC, Engine::Archive),
             (&b"anything else"[..], Engine::LndBolt),
         ] {
             std::fs::write(&path, content).unwrap();
