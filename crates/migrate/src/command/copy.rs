@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::check::{CheckReport, job_failure};
 use super::draft::Draft;
-use super::{Watch, verify};
+use super::{Watch, archive, verify};
 use crate::lnd::source::{LndSource, Refused};
 use crate::lnd::{self, diff::DiffError, import::ImportError};
 use crate::opened::{self, Failure, Opened, Quiet};
@@ -69,10 +69,14 @@ pub fn copy(
     let refused = preflight(from, source, &mut report, watch)?;
     refuse_findings(source, &report.findings, options)?;
     let Some(mut draft) = draft else { return Ok(report) };
-    {
-        let target = draft.create()?;
-        fill(from, source, &refused, to, target.as_ref(), &mut report, watch)?;
-        pollster::block_on(target.release()).map_err(|error| Failure::of_backend(to, &error))?;
+    match draft.archive() {
+        Some(place) => archive::fill(from, source, &refused, to, &place, &mut report, watch)?,
+        None => {
+            let target = draft.create()?;
+            fill(from, source, &refused, to, target.as_ref(), &mut report, watch)?;
+            pollster::block_on(target.release())
+                .map_err(|error| Failure::of_backend(to, &error))?;
+        }
     }
     let target = opened::open(draft.url(), false)?;
     let verified = verify::compare(from, source, &refused, to, &target, watch)?;
@@ -146,7 +150,7 @@ fn other_tenants(from: &StoreUrl, lnd: &LndSource) -> Result<Vec<String>, Failur
     Ok(names.into_iter().map(|name| crate::bolt::display_path(&[name]).to_string()).collect())
 }
 
-fn fill(
+pub(super) fn fill(
     from: &StoreUrl,
     source: &Opened,
     refused: &Refused,

@@ -1,5 +1,6 @@
 //! The commands of `migrate`, without the command line.
 
+mod archive;
 mod check;
 mod copy;
 mod digest;
@@ -7,6 +8,7 @@ mod draft;
 mod inspect;
 mod verify;
 
+pub use archive::check as check_archive;
 pub use check::{CheckReport, check};
 pub use copy::{CopyOptions, CopyReport, copy};
 pub use digest::{DigestOptions, DigestReport, digest};

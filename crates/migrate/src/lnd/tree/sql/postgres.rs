@@ -9,9 +9,7 @@ use std::sync::Arc;
 use pollster::block_on;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
 use sqlx::query::Query;
-use sqlx::{
-    AssertSqlSafe, Column, ConnectOptions, PgConnection, Postgres, Row as _, TypeInfo,
-};
+use sqlx::{AssertSqlSafe, Column, ConnectOptions, PgConnection, Postgres, Row as _, TypeInfo};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Mutex;
 
