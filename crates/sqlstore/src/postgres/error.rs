@@ -1,5 +1,6 @@
 //! Causes of failures, and what a failure says about what was stored.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -188,9 +189,18 @@ impl From<Fault> for OpenError {
             Fault::Refused { ref answer, .. } if answer.code.starts_with("28") => {
                 OpenError::Denied(fault.cause())
             }
-            Fault::Engine { source: sqlx::Error::Tls(_), .. } => OpenError::Tls(fault.cause()),
+            Fault::Engine { ref source, .. } if is_tls(source) => OpenError::Tls(fault.cause()),
             other => OpenError::Engine(other.cause()),
         }
+    }
+}
+
+/// Whether no secure connection could be made. What the handshake finds wrong comes as invalid data.
+fn is_tls(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Tls(_) => true,
+        sqlx::Error::Io(error) => error.kind() == io::ErrorKind::InvalidData,
+        _ => false,
     }
 }
 
@@ -237,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_broken_connection_says_nothing() {
-        let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        let broken = io::Error::from(io::ErrorKind::ConnectionReset);
         assert_eq!(Fault::doing("committing")(broken.into()).class(), Class::Lost);
         let late = Fault::Late { doing: "committing", waited: Duration::ZERO };
         assert_eq!(late.class(), Class::Lost);
