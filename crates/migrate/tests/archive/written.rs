@@ -25,7 +25,7 @@ fn it_is_what_the_description_says() {
 
 #[test]
 fn every_record_comes_back() {
-    let store = imported();
+    let store = imported("node.db");
     let trial = Trial::new();
     trial.put(&exported(&store));
     let versionless = |mut record: Record| {
@@ -43,7 +43,7 @@ fn every_record_comes_back() {
 
 #[test]
 fn equal_content_is_equal_bytes() {
-    let (memory, dir) = (imported(), tempfile::tempdir().unwrap());
+    let (memory, dir) = (imported("node.db"), tempfile::tempdir().unwrap());
     let redb = RedbBackend::create(dir.path().join("redb")).unwrap();
     let sqlite = SqliteBackend::create(dir.path().join("sqlite")).unwrap();
     let bytes = exported(&memory);
