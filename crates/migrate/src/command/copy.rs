@@ -35,6 +35,8 @@ pub struct CopyReport {
     pub residues: u64,
     /// Entries compared after the copy.
     pub verified: u64,
+    /// Digest of the copy.
+    pub digest: Option<String>,
     /// Damaged parts that were left out.
     pub skipped: Vec<String>,
     /// Buckets of an lnd database that belong to others and stay where they are.
@@ -62,7 +64,7 @@ pub fn copy(
         }
         false => Some(Draft::new(to)?),
     };
-    let quiet = Quiet::of(from)?;
+    let quiet = Quiet::of(from, source)?;
     let mut report = CopyReport { dry_run: options.dry_run, ..CopyReport::default() };
     let refused = preflight(from, source, &mut report, watch)?;
     refuse_findings(source, &report.findings, options)?;
@@ -87,7 +89,8 @@ pub fn copy(
         )));
     }
     report.verified = verified.compared;
-    quiet.confirm(from)?;
+    report.digest = verified.digest;
+    quiet.confirm(from, source)?;
     draft.publish()?;
     Ok(report)
 }
@@ -206,6 +209,9 @@ impl std::fmt::Display for CopyReport {
         }
         if self.dry_run {
             return write!(f, "dry run: nothing was written");
+        }
+        if let Some(digest) = &self.digest {
+            writeln!(f, "digest {digest}")?;
         }
         write!(
             f,
