@@ -69,8 +69,7 @@ pub enum UrlError {
     Scheme(String),
     /// A path without a scheme leads to nothing whose content could be looked at.
     #[error(
-        "{0} does not exist; name its engine: lnd-bolt:, lnd-sqlite:, redb:, sqlite: or \
-             archive:"
+        "{0} does not exist; name its engine: lnd-bolt:, lnd-sqlite:, redb:, sqlite: or archive:"
     )]
     NotThere(PathBuf),
     /// The file cannot be looked at.
@@ -97,8 +96,8 @@ pub enum UrlError {
 }
 
 /// Schemes as messages name them.
-const SCHEMES: &str =
-    "lnd-bolt:, lnd-sqlite:, lnd-postgres://, redb:, sqlite:, archive: or postgres://";
+const SCHEMES: &str = "lnd-bolt:, lnd-sqlite:, lnd-postgres://, redb:, sqlite:, archive: or \
+                       postgres://";
 
 const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
 /// Application id in the header of an SQLite file that is a store of ours.
