@@ -35,6 +35,8 @@ pub struct CopyReport {
     pub residues: u64,
     /// Entries compared after the copy.
     pub verified: u64,
+    /// Digest of the copy.
+    pub digest: Option<String>,
     /// Damaged parts that were left out.
     pub skipped: Vec<String>,
     /// Buckets of an lnd database that belong to others and stay where they are.
@@ -83,6 +85,7 @@ pub fn copy(
         )));
     }
     report.verified = verified.compared;
+    report.digest = verified.digest;
     quiet.confirm(from, source)?;
     draft.publish()?;
     Ok(report)
@@ -202,6 +205,9 @@ impl std::fmt::Display for CopyReport {
         }
         if self.dry_run {
             return write!(f, "dry run: nothing was written");
+        }
+        if let Some(digest) = &self.digest {
+            writeln!(f, "digest {digest}")?;
         }
         write!(
             f,
