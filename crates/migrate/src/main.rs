@@ -18,8 +18,10 @@ use crate::terminal::Terminal;
 
 /// Moves the channel state of a Lightning node between stores, and out of lnd.
 ///
-/// Stores are named by URL: lnd-bolt:PATH, redb:PATH, sqlite:PATH, archive:PATH, or for PostgreSQL
-/// postgres://USER@HOST:PORT/DATABASE?schema=NAME. The path of an existing file is enough, its kind
+/// Stores are named by URL: redb:PATH, sqlite:PATH, archive:PATH, or for PostgreSQL
+/// postgres://USER@HOST:PORT/DATABASE?schema=NAME. Those of lnd: lnd-bolt:PATH, lnd-sqlite:PATH, or
+/// lnd-postgres://USER@HOST:PORT/DATABASE with ?prefix=NAME and schema=NAME if its table is not
+/// public.channeldb_kv. The path of an existing file is enough, its kind
 /// is recognised by its content. Without a schema, chanstore is meant. Put the password of a server
 /// into PGPASSWORD or ~/.pgpass: others can see a command line.
 ///
