@@ -1,12 +1,14 @@
 //! Opening stores by name.
 
 use std::fs::File;
+use std::path::Path;
 
 use channelcoord::{Backend, BackendError, Head};
 use sqlstore::SqliteBackend;
 use thiserror::Error;
 
 use crate::finding::chain;
+use crate::holder;
 use crate::lnd::source::{LndSource, SourceError};
 use crate::url::{Engine, ServerUrl, StoreUrl};
 
@@ -75,8 +77,10 @@ pub fn open(url: &StoreUrl, allow_tombstoned: bool) -> Result<Opened, Failure> {
         Engine::LndBolt => {
             let source = LndSource::open(path, allow_tombstoned);
             Opened::Lnd(Box::new(source.map_err(|error| match is_access(&error) {
-                true => access(&error),
-                false => Failure::content(url, &error),
+                true => Failure::Access(format!("{url}: {}{}", chain(&error), advice(path, &error))),
+                false => {
+                    Failure::Content(format!("{url}: {}{}", chain(&error), advice(path, &error)))
+                }
             })?))
         }
         Engine::Redb => {
@@ -87,6 +91,21 @@ pub fn open(url: &StoreUrl, allow_tombstoned: bool) -> Result<Opened, Failure> {
             Opened::Store(Box::new(store))
         }
     })
+}
+
+/// What to do about a file that cannot be opened, where its error does not say.
+fn advice(path: &Path, error: &SourceError) -> String {
+    use crate::bolt::OpenError;
+    match error {
+        SourceError::Open(OpenError::Locked) => match holder::of(path) {
+            Some(holder) => format!("; it is {holder}: stop it, and keep it stopped"),
+            None => "; stop lnd, and keep it stopped".into(),
+        },
+        SourceError::Tombstoned(_) => {
+            "; use what it was moved to, or read it all the same with --allow-tombstoned".into()
+        }
+        _ => String::new(),
+    }
 }
 
 /// Whether a file cannot be read at all, rather than holds something that must not be used.

@@ -6,6 +6,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use bitcoin::Network;
+use bitcoin::secp256k1::PublicKey;
 use chanstate::Cause;
 use thiserror::Error;
 
@@ -93,6 +95,15 @@ impl StoreUrl {
         match self {
             StoreUrl::File { engine, .. } => engine.scheme(),
             StoreUrl::Server(_) => "postgres",
+        }
+    }
+
+    /// The same store, to belong to a node and a network when it is created. Files do not say whose
+    /// they are.
+    pub(crate) fn owned_by(&self, node: Option<PublicKey>, network: Option<Network>) -> StoreUrl {
+        match self {
+            StoreUrl::File { .. } => self.clone(),
+            StoreUrl::Server(server) => StoreUrl::Server(server.owned_by(node, network)),
         }
     }
 

@@ -26,6 +26,10 @@ pub struct Standing {
     pub holder: Option<(String, Duration)>,
     /// Bytes of its tables and indexes.
     pub bytes: u64,
+    /// The node that it belongs to, as hex digits; `None` if nobody named one.
+    pub node: Option<String>,
+    /// The network that it belongs to; `None` if nobody named one.
+    pub network: Option<String>,
 }
 
 impl PostgresOptions {
@@ -37,6 +41,20 @@ impl PostgresOptions {
         run(async move {
             let mut connection = Server::new(&self).connect(Purpose::Read).await?;
             exists(&mut connection, &self.schema).await
+        })
+    }
+
+    /// Version of the server, such as `16.4`, without connecting to a store.
+    ///
+    /// # Errors
+    /// `Setting`, `Engine`.
+    pub fn server_version(self) -> Result<String, OpenError> {
+        run(async move {
+            let mut connection = Server::new(&self).connect(Purpose::Read).await?;
+            let text = "select split_part(current_setting('server_version'), ' ', 1)";
+            let row = sqlx::query(text).fetch_one(&mut connection).await;
+            let doing = || engine("reading the version of the server");
+            row.map_err(doing())?.try_get(0).map_err(doing())
         })
     }
 
@@ -112,8 +130,8 @@ async fn standing(
                 ceil(extract(epoch from l.until - clock_timestamp()) * 1000)::int8, \
                 (select sum(pg_total_relation_size(c.oid))::int8 \
                 from pg_class c join pg_namespace n on n.oid = c.relnamespace \
-                where n.nspname = $1 and c.relkind = 'r') \
-                from store s left join lease l on l.id = 1 and l.until > clock_timestamp() \
+                where n.nspname = $1 and c.relkind = 'r'), encode(i.node, 'hex'), i.network \
+                from store s left join identity i on i.id = 1 left join lease l on l.id = 1 and l.until > clock_timestamp() \
                 where s.id = 1";
     let doing = || engine("reading where the store stands");
     let row = sqlx::query(text).bind(&options.schema).fetch_one(connection).await;
@@ -129,6 +147,8 @@ async fn standing(
         },
         holder: instance.map(|instance| (instance, Duration::from_millis(remaining))),
         bytes: number(4)?.cast_unsigned(),
+        node: row.try_get(5).map_err(doing())?,
+        network: row.try_get(6).map_err(doing())?,
     })
 }
 
