@@ -77,7 +77,9 @@ pub fn open(url: &StoreUrl, allow_tombstoned: bool) -> Result<Opened, Failure> {
         Engine::LndBolt => {
             let source = LndSource::open(path, allow_tombstoned);
             Opened::Lnd(Box::new(source.map_err(|error| match is_access(&error) {
-                true => Failure::Access(format!("{url}: {}{}", chain(&error), advice(path, &error))),
+                true => {
+                    Failure::Access(format!("{url}: {}{}", chain(&error), advice(path, &error)))
+                }
                 false => {
                     Failure::Content(format!("{url}: {}{}", chain(&error), advice(path, &error)))
                 }

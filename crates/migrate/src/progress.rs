@@ -102,7 +102,8 @@ impl Pace {
         // A count that was told beforehand may fall short.
         let left = self.total.map(|total| total.saturating_sub(done) as f64);
         let remaining = per_second.filter(|rate| *rate > 0.0).zip(left);
-        let remaining = remaining.and_then(|(rate, left)| Duration::try_from_secs_f64(left / rate).ok());
+        let remaining =
+            remaining.and_then(|(rate, left)| Duration::try_from_secs_f64(left / rate).ok());
         Position { done, total: self.total, per_second, remaining }
     }
 }

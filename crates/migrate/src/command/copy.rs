@@ -48,8 +48,7 @@ pub fn copy(
     let clock = SystemClock::start();
     let watch = &Stopwatch::new(watch, &clock);
     let to = &to.owned_by(options.node, options.network);
-    let Ready { report, refused, quiet } =
-        preflight(from, source, to, options, &clock, watch)?;
+    let Ready { report, refused, quiet } = preflight(from, source, to, options, &clock, watch)?;
     let mut report = CopyReport::of(report, options.dry_run);
     if options.dry_run {
         report.phases = watch.times();

@@ -118,7 +118,9 @@ mod tests {
     fn a_phase_ends_where_the_next_begins_and_names_come_once() {
         let clock = SetClock::default();
         let stopwatch = Stopwatch::new(&Nobody, &clock);
-        for (name, begins, records) in [("copying", 0, 10), ("verifying", 4, 6), ("verifying", 6, 2)] {
+        for (name, begins, records) in
+            [("copying", 0, 10), ("verifying", 4, 6), ("verifying", 6, 2)]
+        {
             clock.0.store(begins, Ordering::Relaxed);
             stopwatch.phase(name, None).add(records);
         }

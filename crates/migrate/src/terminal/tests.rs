@@ -80,11 +80,8 @@ fn events_are_one_object_a_line() {
     let progress = bench.terminal.phase("copying", Some(400));
     bench.clock.set(5);
     progress.add(100);
-    let finding = Finding {
-        severity: Severity::Warning,
-        place: "a\nplace".into(),
-        what: "is odd".into(),
-    };
+    let finding =
+        Finding { severity: Severity::Warning, place: "a\nplace".into(), what: "is odd".into() };
     bench.terminal.finding(&finding);
     bench.terminal.line("for people");
     assert_eq!(

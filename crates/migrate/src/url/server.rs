@@ -73,11 +73,7 @@ impl ServerUrl {
     }
 
     /// The same store, to belong to a node and a network when it is created.
-    pub(super) fn owned_by(
-        &self,
-        node: Option<PublicKey>,
-        network: Option<Network>,
-    ) -> ServerUrl {
+    pub(super) fn owned_by(&self, node: Option<PublicKey>, network: Option<Network>) -> ServerUrl {
         let mut options = self.options();
         options = node.into_iter().fold(options, PostgresOptions::node);
         options = network.into_iter().fold(options, PostgresOptions::network);

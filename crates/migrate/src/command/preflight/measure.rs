@@ -123,7 +123,8 @@ impl Scratch {
         let failed = |error: &dyn std::error::Error| Failure::access(to, error);
         Ok(match to {
             StoreUrl::File { engine, path } => {
-                let dir = tempfile::Builder::new().prefix(".migrate-scratch-").tempdir_in(parent(path));
+                let dir =
+                    tempfile::Builder::new().prefix(".migrate-scratch-").tempdir_in(parent(path));
                 let dir = dir.map_err(|error| failed(&error))?;
                 let path = dir.path().join("store");
                 Scratch { url: StoreUrl::File { engine: *engine, path }, place: Place::Dir(dir) }
@@ -174,17 +175,15 @@ mod tests {
 
     #[test]
     fn size_and_time_grow_with_what_is_not_in_the_sample() {
-        let record = |name: &str| {
-            Record::Meta(MetaRecord { name: name.into(), value: vec![0; 100].into() })
-        };
+        let record =
+            |name: &str| Record::Meta(MetaRecord { name: name.into(), value: vec![0; 100].into() });
         let mut seen = Seen::default();
         for name in ["a", "b", "c", "d"] {
             seen.tally.add(record(name).as_ref());
         }
         seen.sampled.add(record("a").as_ref());
         let seconds = Duration::from_secs;
-        let measured =
-            Measured { empty: 1000, full: 1500, written: seconds(2), read: seconds(1) };
+        let measured = Measured { empty: 1000, full: 1500, written: seconds(2), read: seconds(1) };
         let estimate = scale(measured, &seen, seconds(3));
         let expected = Estimate { bytes: 3000, seconds: 3.0 * 3.0 + 16.0, sampled: 1, records: 4 };
         assert_eq!(estimate, expected);

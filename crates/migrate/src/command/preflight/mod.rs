@@ -199,7 +199,10 @@ fn verdict_on(source: &Opened, findings: &CheckReport, options: CopyOptions) -> 
     let is_lnd = matches!(source, Opened::Lnd(_));
     if damages > 0 && !is_lnd {
         let what = format!("{damages} damaged parts in the source, nothing was written");
-        return refused(what, "a store of ours is copied whole or not at all: restore a copy of it");
+        return refused(
+            what,
+            "a store of ours is copied whole or not at all: restore a copy of it",
+        );
     }
     if damages > 0 && !options.skip_damaged {
         let what = format!("{damages} damaged parts in the source, nothing was written");
@@ -249,7 +252,10 @@ fn rehearse(
     match made {
         Ok(()) => {
             let total = rehearsal.seen().tally.total();
-            Check::ok(NAME, format!("{} can be made of the source", counted(total.records, "record")))
+            Check::ok(
+                NAME,
+                format!("{} can be made of the source", counted(total.records, "record")),
+            )
         }
         Err(failure) => {
             Check::failed(NAME, &failure, "run migrate check on the source, and report this")
@@ -300,13 +306,17 @@ fn old(from: &StoreUrl, lnd: &LndSource, report: &mut Preflight) -> Result<(), F
     for old in &found {
         let what = format!("{} {}", crate::text::count(old.count), old.kind.description());
         let advice = match old.kind {
-            OldKind::Unreadable => "they stay in the source as they are; lnd may not read them either",
+            OldKind::Unreadable => {
+                "they stay in the source as they are; lnd may not read them either"
+            }
             _ => "they stay in the source, which keeps them byte for byte: no channel state",
         };
         report.checks.push(Check::note(NAME, what).advise(advice).at(old.first.iter().cloned()));
     }
     if found.is_empty() {
-        report.checks.push(Check::ok(NAME, "no payment or invoice that lnd's own move to SQL stops at"));
+        report
+            .checks
+            .push(Check::ok(NAME, "no payment or invoice that lnd's own move to SQL stops at"));
     }
     report.old_records = found;
     Ok(())

@@ -29,7 +29,10 @@ pub(super) fn chain_counts(chains: &BTreeMap<ChainHash, u64>) -> Vec<ChainCount>
         Some(network) => network.to_string(),
         None => format!("chain {chain}"),
     };
-    chains.iter().map(|(chain, channels)| ChainCount { network: name(chain), channels: *channels }).collect()
+    chains
+        .iter()
+        .map(|(chain, channels)| ChainCount { network: name(chain), channels: *channels })
+        .collect()
 }
 
 fn network_of(chain: ChainHash) -> Option<Network> {
@@ -123,7 +126,8 @@ mod tests {
 
     #[test]
     fn a_source_of_another_node_is_refused() {
-        let key = |byte: u8| SecretKey::from_slice(&[byte; 32]).unwrap().public_key(&Secp256k1::new());
+        let key =
+            |byte: u8| SecretKey::from_slice(&[byte; 32]).unwrap().public_key(&Secp256k1::new());
         let (ours, theirs) = (key(1), key(2));
         let of = |node: Option<PublicKey>| Side {
             node: node.map(|node| node.to_string()),

@@ -181,4 +181,3 @@ pub(super) fn versions(source: &Result<Side, Failure>, target: &Result<Side, Fai
         }
     }
 }
-
