@@ -26,7 +26,6 @@ use self::check::Class;
 use self::rehearsal::{Fits, Rehearsal, Seen};
 use super::check::{CheckReport, job_failure};
 use super::copy::{CopyOptions, import_failure};
-use super::draft::Draft;
 use super::{Watch, check as check_store};
 use crate::finding::{Finding, Severity};
 use crate::lnd::old_records::{self, OldKind, OldRecords};
@@ -74,34 +73,36 @@ pub struct LeftOut {
     pub why: String,
 }
 
-/// What a copy needs to go on.
-pub(super) struct Ready {
-    /// What was found.
-    pub(super) report: Preflight,
-    /// What must not be read of an lnd source.
-    pub(super) refused: Refused,
-    /// Keeps writers out of the source.
-    pub(super) quiet: Quiet,
+/// Both stores, as far as they are known before anything is read.
+pub(super) struct Pair<'a> {
+    /// Name of the source.
+    pub(super) from: &'a StoreUrl,
+    /// The source.
+    pub(super) source: &'a Opened,
+    /// That nobody writes the source.
+    pub(super) quiet: &'a Result<Quiet, Failure>,
+    /// Name of the target.
+    pub(super) to: &'a StoreUrl,
+    /// What is at the target's place, if that is no obstacle.
+    pub(super) place: Result<&'static str, Failure>,
 }
 
-/// Looks at everything, and tells the watcher.
+/// Looks at everything, and tells the watcher. Returns what was found, and what must not be read of an
+/// lnd source.
 ///
 /// # Errors
 /// The first refusal.
 pub(super) fn preflight(
-    from: &StoreUrl,
-    source: &Opened,
-    to: &StoreUrl,
+    pair: Pair<'_>,
     options: CopyOptions,
     clock: &dyn Clock,
     watch: &dyn Watch,
-) -> Result<Ready, Failure> {
+) -> Result<(Preflight, Refused), Failure> {
+    let Pair { from, source, quiet, to, place } = pair;
     let mut report = Preflight::default();
-    let place = Draft::require_place(to);
     let reachable = !matches!(place, Err(Failure::Access(_)));
     report.checks.push(sides::target_place(to, place));
-    let quiet = Quiet::of(from);
-    report.checks.push(sides::source_use(from, &quiet));
+    report.checks.push(sides::source_use(from, quiet));
     let seen_source = sides::source(from, source);
     // A server that does not answer is asked once.
     let seen_target = if reachable { sides::target(to) } else { Ok(Side::default()) };
@@ -136,7 +137,7 @@ pub(super) fn preflight(
     watch.preflight(&report);
     match report.checks.iter().find_map(Check::failure) {
         Some(failure) => Err(failure),
-        None => Ok(Ready { report, refused, quiet: quiet? }),
+        None => Ok((report, refused)),
     }
 }
 

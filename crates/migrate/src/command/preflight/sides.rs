@@ -131,11 +131,11 @@ fn stop_advice(url: &StoreUrl) -> String {
     }
 }
 
-/// Whether there is nothing at the target's place.
-pub(super) fn target_place(url: &StoreUrl, place: Result<(), Failure>) -> Check {
+/// Whether nothing at the target's place is in the way.
+pub(super) fn target_place(url: &StoreUrl, place: Result<&'static str, Failure>) -> Check {
     const NAME: &str = "target is new";
     match place {
-        Ok(()) => Check::ok(NAME, "there is nothing at its place"),
+        Ok(what) => Check::ok(NAME, what),
         Err(failure @ Failure::Usage(_)) => {
             Check::failed(NAME, &failure, &format!("it is not touched{}", standing(url)))
         }
