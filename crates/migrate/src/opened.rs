@@ -1,7 +1,6 @@
 //! Opening stores by name.
 
 use std::fs::File;
-use std::path::Path;
 
 use channelcoord::{Backend, BackendError, Head};
 use sqlstore::SqliteBackend;
@@ -68,23 +67,17 @@ pub fn open(url: &StoreUrl, allow_tombstoned: bool) -> Result<Opened, Failure> {
             let store = server.options().open_read_only().map_err(|error| access(&error))?;
             return Ok(Opened::Store(Box::new(store)));
         }
+        StoreUrl::LndServer(server) => {
+            return lnd(url, LndSource::open_postgres(server.place(), allow_tombstoned));
+        }
     };
     // Opening a pipe would wait for somebody to write to it.
     if std::fs::metadata(path).is_ok_and(|kind| !kind.is_file()) {
         return Err(Failure::Access(format!("{url}: not a regular file")));
     }
     Ok(match engine {
-        Engine::LndBolt => {
-            let source = LndSource::open(path, allow_tombstoned);
-            Opened::Lnd(Box::new(source.map_err(|error| match is_access(&error) {
-                true => {
-                    Failure::Access(format!("{url}: {}{}", chain(&error), advice(path, &error)))
-                }
-                false => {
-                    Failure::Content(format!("{url}: {}{}", chain(&error), advice(path, &error)))
-                }
-            })?))
-        }
+        Engine::LndBolt => lnd(url, LndSource::open(path, allow_tombstoned))?,
+        Engine::LndSqlite => lnd(url, LndSource::open_sqlite(path, allow_tombstoned))?,
         Engine::Redb => {
             Opened::Store(Box::new(redb().open_read_only(path).map_err(|error| access(&error))?))
         }
@@ -95,14 +88,20 @@ pub fn open(url: &StoreUrl, allow_tombstoned: bool) -> Result<Opened, Failure> {
     })
 }
 
-/// What to do about a file that cannot be opened, where its error does not say.
-fn advice(path: &Path, error: &SourceError) -> String {
+/// What to do about a database that cannot be opened, where its error does not say.
+fn advice(url: &StoreUrl, error: &SourceError) -> String {
     use crate::bolt::OpenError;
     match error {
-        SourceError::Open(OpenError::Locked) => match holder::of(path) {
-            Some(holder) => format!("; it is {holder}: stop it, and keep it stopped"),
-            None => "; stop lnd, and keep it stopped".into(),
-        },
+        SourceError::Open(OpenError::Locked) => {
+            let holder = match url {
+                StoreUrl::File { path, .. } => holder::of(path),
+                _ => None,
+            };
+            match holder {
+                Some(holder) => format!("; it is {holder}: stop it, and keep it stopped"),
+                None => "; stop lnd, and keep it stopped".into(),
+            }
+        }
         SourceError::Tombstoned(_) => {
             "; use what it was moved to, or read it all the same with --allow-tombstoned".into()
         }
@@ -110,19 +109,36 @@ fn advice(path: &Path, error: &SourceError) -> String {
     }
 }
 
-/// Whether a file cannot be read at all, rather than holds something that must not be used.
+fn lnd(url: &StoreUrl, opened: Result<LndSource, SourceError>) -> Result<Opened, Failure> {
+    match opened {
+        Ok(source) => Ok(Opened::Lnd(Box::new(source))),
+        Err(error) => {
+            let what = format!("{url}: {}{}", chain(&error), advice(url, &error));
+            Err(if is_access(&error) { Failure::Access(what) } else { Failure::Content(what) })
+        }
+    }
+}
+
+/// Whether a database cannot be read at all, rather than holds something that must not be used.
 fn is_access(error: &SourceError) -> bool {
     use crate::bolt::{FileError, OpenError};
-    matches!(
-        error,
+    use crate::lnd::tree::{ReadError, sql};
+    match error {
         SourceError::Open(
             OpenError::Open { .. }
-                | OpenError::NotAFile
-                | OpenError::Locked
-                | OpenError::Lock { .. }
-                | OpenError::Read { .. }
-        ) | SourceError::File(FileError::Io { .. } | FileError::OutOfMemory { .. })
-    )
+            | OpenError::NotAFile
+            | OpenError::Locked
+            | OpenError::Lock { .. }
+            | OpenError::Read { .. },
+        )
+        | SourceError::Read(ReadError::File(
+            FileError::Io { .. } | FileError::OutOfMemory { .. },
+        ))
+        | SourceError::Sql(sql::OpenError::NotAFile) => true,
+        SourceError::Read(ReadError::Sql(error))
+        | SourceError::Sql(sql::OpenError::Engine(error)) => !error.is_damage(),
+        _ => false,
+    }
 }
 
 /// redb with a cache that keeps memory flat: records are read and written once, in order.
@@ -143,7 +159,7 @@ pub fn open_damaged(url: &StoreUrl) -> Result<Option<Opened>, Failure> {
         StoreUrl::Server(server) => {
             Box::new(server.options().open_read_only().map_err(access)?.without_checksums())
         }
-        StoreUrl::File { .. } => return Ok(None),
+        StoreUrl::File { .. } | StoreUrl::LndServer(_) => return Ok(None),
     };
     Ok(Some(Opened::Store(store)))
 }
@@ -161,6 +177,9 @@ pub fn size(url: &StoreUrl) -> Result<u64, Failure> {
             let standing = server.options().standing();
             Ok(standing.map_err(|error| Failure::access(url, &error))?.bytes)
         }
+        StoreUrl::LndServer(server) => {
+            server.place().size().map_err(|error| Failure::access(url, &error))
+        }
     }
 }
 
@@ -173,6 +192,9 @@ pub enum Quiet {
     ByLock(File),
     /// Nothing is locked on a server, since a source is only read: it must not have moved.
     AsOf(Head),
+    /// lnd keeps its SQL databases to itself by no lock that a reader could take: they must not have
+    /// moved.
+    AsRead,
 }
 
 impl Quiet {
@@ -180,8 +202,16 @@ impl Quiet {
     ///
     /// # Errors
     /// `Access` while the store is in use.
-    pub fn of(url: &StoreUrl) -> Result<Quiet, Failure> {
+    pub fn of(url: &StoreUrl, store: &Opened) -> Result<Quiet, Failure> {
         let path = match url {
+            StoreUrl::LndServer(_) | StoreUrl::File { engine: Engine::LndSqlite, .. } => {
+                let Opened::Lnd(source) = store else { return Ok(Quiet::AsRead) };
+                return match source.tree().in_use() {
+                    Ok(None) => Ok(Quiet::AsRead),
+                    Ok(Some(user)) => Err(Failure::Access(format!("{url} is in use: {user}"))),
+                    Err(error) => Err(Failure::access(url, &error)),
+                };
+            }
             StoreUrl::Server(server) => return Ok(Quiet::AsOf(free_head(url, server)?)),
             StoreUrl::File { engine: Engine::Sqlite, path } => path,
             StoreUrl::File { .. } => return Ok(Quiet::ByReader),
@@ -203,11 +233,20 @@ impl Quiet {
     ///
     /// # Errors
     /// `Access` if one had.
-    pub fn confirm(&self, url: &StoreUrl) -> Result<(), Failure> {
-        match (self, url) {
-            (Quiet::AsOf(head), StoreUrl::Server(server)) if free_head(url, server)? != *head => {
+    pub fn confirm(&self, url: &StoreUrl, store: &Opened) -> Result<(), Failure> {
+        match (self, url, store) {
+            (Quiet::AsOf(head), StoreUrl::Server(server), _)
+                if free_head(url, server)? != *head =>
+            {
                 Err(Failure::Access(format!("{url} was in use while it was copied")))
             }
+            (Quiet::AsRead, _, Opened::Lnd(source)) => match source.tree().moved() {
+                Ok(None) => Ok(()),
+                Ok(Some(how)) => {
+                    Err(Failure::Access(format!("{url} was in use while it was copied: {how}")))
+                }
+                Err(error) => Err(Failure::access(url, &error)),
+            },
             _ => Ok(()),
         }
     }
@@ -232,7 +271,8 @@ fn free_head(url: &StoreUrl, server: &ServerUrl) -> Result<Head, Failure> {
 pub fn create(url: &StoreUrl, shown: &StoreUrl) -> Result<Box<dyn Backend>, Failure> {
     let access = |error: &dyn std::error::Error| Failure::access(shown, error);
     Ok(match url {
-        StoreUrl::File { engine: Engine::LndBolt, .. } => {
+        StoreUrl::File { engine: Engine::LndBolt | Engine::LndSqlite, .. }
+        | StoreUrl::LndServer(_) => {
             return Err(Failure::Usage("lnd's databases are only read".into()));
         }
         StoreUrl::File { engine: Engine::Redb, path } => {

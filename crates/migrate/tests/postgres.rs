@@ -14,6 +14,10 @@ mod copies;
 mod database;
 #[path = "postgres/drafts.rs"]
 mod drafts;
+#[path = "common/guide.rs"]
+mod guide;
+#[path = "postgres/guided.rs"]
+mod guided;
 #[path = "postgres/names.rs"]
 mod names;
 #[path = "postgres/sources.rs"]

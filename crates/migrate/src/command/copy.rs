@@ -48,7 +48,7 @@ pub fn copy(
     let clock = SystemClock::start();
     let watch = &Stopwatch::new(watch, &clock);
     let to = &to.owned_by(options.node, options.network);
-    let quiet = Quiet::of(from);
+    let quiet = Quiet::of(from, source);
     let place = Draft::require_place(to).map(|()| "there is nothing at its place");
     let pair = Pair { from, source, quiet: &quiet, to, place };
     let (found, refused) = preflight(pair, options, &clock, watch)?;
@@ -75,8 +75,9 @@ pub fn copy(
         )));
     }
     report.verified = verified.compared;
+    report.digest = verified.digest;
     report.written_bytes = opened::size(draft.url())?;
-    quiet.confirm(from)?;
+    quiet.confirm(from, source)?;
     draft.publish()?;
     report.phases = watch.times();
     Ok(report)

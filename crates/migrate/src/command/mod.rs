@@ -2,6 +2,7 @@
 
 mod check;
 mod copy;
+mod digest;
 mod draft;
 mod inspect;
 mod phases;
@@ -11,11 +12,12 @@ mod verify;
 
 pub use check::{CheckReport, check};
 pub use copy::{CopyOptions, copy};
+pub use digest::{DigestOptions, DigestReport, digest};
 pub use inspect::{ChannelLine, Inspection, inspect};
 pub use phases::PhaseTime;
 pub use preflight::{ChainCount, Check, Estimate, LeftOut, Preflight, Side, Verdict};
 pub use report::CopyReport;
-pub use verify::{VerifyReport, verify};
+pub use verify::{ChannelDifferences, KindCount, VerifyReport, verify};
 
 /// What a running command tells. Nothing of it is needed for the result.
 pub trait Watch: Sync {

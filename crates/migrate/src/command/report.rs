@@ -25,6 +25,8 @@ pub struct CopyReport {
     pub residues_by_reason: BTreeMap<&'static str, u64>,
     /// Entries compared after the copy.
     pub verified: u64,
+    /// Digest of the copy; `None` for a dry run.
+    pub digest: Option<String>,
     /// Damaged parts that were left out.
     pub skipped: Vec<LeftOut>,
     /// Buckets of an lnd database that belong to others and stay where they are.
@@ -74,6 +76,9 @@ impl Display for CopyReport {
         }
         self.written(f)?;
         self.times(f)?;
+        if let Some(digest) = &self.digest {
+            writeln!(f, "digest {digest}")?;
+        }
         write!(
             f,
             "{} records copied, {} residues kept, {} entries verified",

@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use super::codec::{invoice, payment};
 use super::source::{LndSource, Refused};
-use crate::bolt::{Bucket, Entry, ReadError, display_path};
+use super::tree::{Bucket, Entry, ReadError};
+use crate::bolt::display_path;
 
 const PAYMENTS: &[u8] = b"payments-root-bucket";
 const ATTEMPTS: &[u8] = b"payment-htlcs-bucket";

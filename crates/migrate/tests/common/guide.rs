@@ -13,13 +13,37 @@ pub(crate) struct Step {
     /// What its block is marked with, behind `console`.
     pub(crate) mark: String,
     pub(crate) command: String,
+    /// Line of the guide where its output begins.
+    pub(crate) output_line: usize,
     /// What it prints, on both outputs.
     pub(crate) output: Vec<String>,
 }
 
+fn path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/migrate.md")
+}
+
 pub(crate) fn guide() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/migrate.md");
-    std::fs::read_to_string(path).unwrap()
+    std::fs::read_to_string(path()).unwrap()
+}
+
+/// Whether the guide is to be written anew from what its commands print.
+pub(crate) fn is_rewritten() -> bool {
+    std::env::var_os("CHANSTORE_WRITE_GUIDE").is_some()
+}
+
+/// Puts what commands print into the guide. `printed` are steps with their new output.
+pub(crate) fn rewrite(printed: &[Step]) {
+    let text = guide();
+    let old = steps(&text);
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    // From the end, so that the lines before keep their numbers.
+    for step in printed.iter().rev() {
+        let old = old.iter().find(|old| old.line == step.line).unwrap();
+        let first = old.output_line - 1;
+        lines.splice(first..first + old.output.len(), step.output.clone());
+    }
+    std::fs::write(path(), lines.join("\n") + "\n").unwrap();
 }
 
 /// The commands in blocks of ```` ```console ````: a line with `$ ` in front, whose end may be a
@@ -46,10 +70,13 @@ pub(crate) fn steps(text: &str) -> Vec<Step> {
                 Some(step) => step.command.push_str(part),
                 None => {
                     let (mark, command) = (mark.clone(), part.to_owned());
-                    steps.push(Step { line, mark, command, output: Vec::new() });
+                    steps.push(Step { line, mark, command, output_line: 0, output: Vec::new() });
                 }
             }
             goes_on = more;
+            if let Some(step) = steps.last_mut() {
+                step.output_line = line + 1;
+            }
         } else {
             let step = steps.last_mut().expect("a block begins with a command");
             step.output.push(text.to_owned());
@@ -92,30 +119,50 @@ impl Machine {
             .output()
             .unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        text.lines().map(str::to_owned).collect()
+        text.lines().map(|line| line.trim_end().to_owned()).collect()
+    }
+
+    /// Runs commands in order, and compares what they print with the guide, or writes it there.
+    /// `replaced` are texts of the guide with what stands for them on this machine.
+    pub(crate) fn follow(&self, steps: &[Step], replaced: &[(String, String)]) {
+        let mut all_printed = Vec::new();
+        for step in steps {
+            let here = |text: &str| {
+                replaced
+                    .iter()
+                    .fold(text.to_owned(), |text, (guide, real)| text.replace(guide, real))
+            };
+            let in_guide = |text: &String| {
+                replaced.iter().fold(text.clone(), |text, (guide, real)| text.replace(real, guide))
+            };
+            let output: Vec<_> = self.run(&here(&step.command)).iter().map(in_guide).collect();
+            if !is_rewritten() {
+                assert_prints(step, &output);
+            }
+            all_printed.push(Step { output, ..step.clone() });
+        }
+        if is_rewritten() {
+            rewrite(&all_printed);
+        }
     }
 }
 
-/// What of a line is the same on every machine. Times, rates and free space are not.
-pub(crate) fn steady(line: &str) -> &str {
-    for (part, name) in [
-        (" a second", "a rate"),
-        ("estimate: ", "an estimate"),
-        (" free at ", "free space"),
-        ("-- ", "a file with its date"),
-    ] {
-        if line.contains(part) {
-            return name;
-        }
+/// What of a line is the same on every machine; `None` for a line that need not be there. Times and
+/// rates differ, a slow machine tells how far it is, and free space is what it is.
+pub(crate) fn steady(line: &str) -> Option<&str> {
+    if line.contains(" a second") {
+        return None;
     }
-    line
+    let varies = [("estimate: ", "an estimate"), (" free at ", "free space")];
+    let found = varies.into_iter().find(|(part, _)| line.contains(part));
+    Some(found.map_or(line, |(_, name)| name))
 }
 
 /// Requires that a command prints what the guide says.
 #[track_caller]
 pub(crate) fn assert_prints(step: &Step, printed: &[String]) {
     let shown = |lines: &[String]| {
-        let steady: Vec<_> = lines.iter().map(|line| steady(line.trim_end())).collect();
+        let steady: Vec<_> = lines.iter().filter_map(|line| steady(line)).collect();
         steady.join("\n")
     };
     assert_eq!(

@@ -134,6 +134,9 @@ impl Scratch {
                 let server = server.beside(schema).map_err(|error| failed(&error))?;
                 Scratch { url: StoreUrl::Server(server.clone()), place: Place::Schema(server) }
             }
+            StoreUrl::LndServer(_) => {
+                return Err(Failure::Usage("lnd's databases are only read".into()));
+            }
         })
     }
 

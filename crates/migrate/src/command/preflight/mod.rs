@@ -224,7 +224,7 @@ fn fits(to: &StoreUrl) -> Fits {
     match to {
         StoreUrl::Server(_) | StoreUrl::File { engine: Engine::Sqlite, .. } => sqlstore::fits,
         // A key-value engine keeps any record.
-        StoreUrl::File { .. } => |_| Ok(()),
+        StoreUrl::File { .. } | StoreUrl::LndServer(_) => |_| Ok(()),
     }
 }
 

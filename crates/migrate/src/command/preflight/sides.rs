@@ -62,7 +62,8 @@ fn lnd_version(lnd: &LndSource) -> String {
 fn our_version(url: &StoreUrl) -> Result<String, Failure> {
     let schema = format!("schema version {}", sqlstore::SCHEMA_VERSION);
     Ok(match url {
-        StoreUrl::File { engine: Engine::LndBolt, .. } => "lnd's, which is only read".into(),
+        StoreUrl::File { engine: Engine::LndBolt | Engine::LndSqlite, .. }
+        | StoreUrl::LndServer(_) => "lnd's, which is only read".into(),
         StoreUrl::File { engine: Engine::Redb, .. } => {
             format!("redb, format {}", kvstore::FORMAT_VERSION)
         }
@@ -109,6 +110,9 @@ pub(super) fn source_use(url: &StoreUrl, quiet: &Result<Quiet, Failure>) -> Chec
         Ok(Quiet::AsOf(_)) => {
             Check::ok(NAME, "no lease is held; the store must not have moved when the copy is done")
         }
+        Ok(Quiet::AsRead) => {
+            Check::ok(NAME, "nobody else has it open; it must not have moved when the copy is done")
+        }
         Ok(Quiet::ByReader | Quiet::ByLock(_)) => {
             Check::ok(NAME, "no, and it is locked against writers until the end")
         }
@@ -123,7 +127,7 @@ fn stop_advice(url: &StoreUrl) -> String {
             holder::of(lock.as_ref())
         }
         StoreUrl::File { path, .. } => holder::of(path),
-        StoreUrl::Server(_) => None,
+        StoreUrl::Server(_) | StoreUrl::LndServer(_) => None,
     };
     match holder {
         Some(holder) => format!("stop the node, which is {holder}, and keep it stopped"),
@@ -136,12 +140,23 @@ pub(super) fn target_place(url: &StoreUrl, place: Result<&'static str, Failure>)
     const NAME: &str = "target is new";
     match place {
         Ok(what) => Check::ok(NAME, what),
+        Err(failure @ Failure::Usage(_)) if is_lnd(url) => {
+            Check::failed(NAME, &failure, "name a target with sqlite:, redb: or postgres://")
+        }
         Err(failure @ Failure::Usage(_)) => {
             Check::failed(NAME, &failure, &format!("it is not touched{}", standing(url)))
         }
         Err(failure) => {
             Check::failed(NAME, &failure, "make the place accessible, or name another one")
         }
+    }
+}
+
+fn is_lnd(url: &StoreUrl) -> bool {
+    match url {
+        StoreUrl::File { engine, .. } => matches!(engine, Engine::LndBolt | Engine::LndSqlite),
+        StoreUrl::LndServer(_) => true,
+        StoreUrl::Server(_) => false,
     }
 }
 
@@ -158,6 +173,7 @@ fn standing(url: &StoreUrl) -> String {
             let holder = holder::of(path).map(|holder| format!(", locked by {holder}"));
             format!(" ({}{})", bytes(size), holder.unwrap_or_default())
         }
+        StoreUrl::LndServer(_) => String::new(),
         StoreUrl::Server(server) => match server.options().standing() {
             Ok(found) => {
                 let holder = found.holder.map(|(name, _)| format!(", leased by {name}"));
