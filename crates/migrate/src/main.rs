@@ -6,6 +6,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use bitcoin::Network;
+use bitcoin::secp256k1::PublicKey;
 use clap::error::KindFormatter;
 use clap::{Parser, Subcommand};
 use migrate::command::{self, CopyOptions, DigestOptions, DigestReport};
@@ -35,7 +37,8 @@ use crate::terminal::Terminal;
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Print the result, findings included, as JSON on standard output.
+    /// Print the result, findings included, as one line of JSON on standard output, and what happens
+    /// meanwhile as lines of JSON on standard error.
     #[arg(long, global = true)]
     json: bool,
     /// Read an lnd database although its content was migrated away before.
@@ -59,7 +62,7 @@ enum Command {
         /// postgres://...?schema=NAME.
         #[arg(long)]
         to: String,
-        /// Check the source and write nothing.
+        /// Look at everything that could stop the copy, say what it would take, and leave nothing.
         #[arg(long)]
         dry_run: bool,
         /// Carry inconsistencies of the source as they are.
@@ -68,6 +71,14 @@ enum Command {
         /// Leave out what is damaged in an lnd database, list it, and copy the rest.
         #[arg(long)]
         skip_damaged: bool,
+        /// Refuse channels of another network: mainnet, testnet, testnet4, signet or regtest. A new
+        /// store in PostgreSQL belongs to it.
+        #[arg(long, value_parser = network)]
+        network: Option<Network>,
+        /// Refuse a source of another node, named by its public key. A new store in PostgreSQL
+        /// belongs to it.
+        #[arg(long)]
+        node: Option<PublicKey>,
     },
     /// Compare every record of two stores, both ways.
     ///
@@ -113,9 +124,10 @@ enum Command {
     },
 }
 
-/// What a command tells in the end.
+/// What a command tells in the end, the last event of a run.
 #[derive(Serialize)]
 struct Told<T> {
+    event: &'static str,
     #[serde(flatten)]
     result: T,
     findings: Vec<Finding>,
@@ -125,6 +137,8 @@ struct Told<T> {
 #[derive(Serialize)]
 struct Refusal {
     error: String,
+    /// The exit code.
+    code: u8,
 }
 
 fn main() -> ExitCode {
@@ -137,15 +151,16 @@ fn main() -> ExitCode {
         Err(failure) => {
             let error = failure.to_string();
             terminal.line(&format!("error: {error}"));
-            if cli.json {
-                // The code of the failure says more than that of a pipe that is closed.
-                drop(tell_json(&terminal, Refusal { error }));
-            }
-            ExitCode::from(match failure {
+            let code = match failure {
                 Failure::Content(_) => 1,
                 Failure::Usage(_) => 2,
                 _ => 3,
-            })
+            };
+            if cli.json {
+                // The code of the failure says more than that of a pipe that is closed.
+                drop(tell_json(&terminal, "refusal", Refusal { error, code }));
+            }
+            ExitCode::from(code)
         }
     }
 }
@@ -162,9 +177,14 @@ fn parse() -> Cli {
 fn run(cli: &Cli, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let open = |url: &StoreUrl| opened::open(url, cli.allow_tombstoned);
     match &cli.command {
-        Command::Copy { from, to, dry_run, accept, skip_damaged } => {
-            let options =
-                CopyOptions { dry_run: *dry_run, accept: *accept, skip_damaged: *skip_damaged };
+        Command::Copy { from, to, dry_run, accept, skip_damaged, network, node } => {
+            let options = CopyOptions {
+                dry_run: *dry_run,
+                accept: *accept,
+                skip_damaged: *skip_damaged,
+                network: *network,
+                node: *node,
+            };
             let from = resolve(from)?;
             let to = StoreUrl::resolve(to).map_err(|error| Failure::Usage(chain(&error)))?;
             let report = command::copy(&from, &open(&from)?, &to, options, terminal)?;
@@ -207,6 +227,15 @@ fn run(cli: &Cli, terminal: &Terminal) -> Result<ExitCode, Failure> {
     }
 }
 
+/// Reads the name of a network, also as lnd calls it.
+fn network(name: &str) -> Result<Network, String> {
+    let known = || "mainnet, testnet, testnet4, signet or regtest is meant".to_owned();
+    match name {
+        "mainnet" => Ok(Network::Bitcoin),
+        name => name.parse().map_err(|_| known()),
+    }
+}
+
 fn resolve(name: &str) -> Result<StoreUrl, Failure> {
     let failed = |error: UrlError| match error.is_usage() {
         true => Failure::Usage(chain(&error)),
@@ -226,12 +255,16 @@ fn tell<T: Serialize + std::fmt::Display>(
     result: T,
 ) -> Result<(), Failure> {
     terminal.finish();
-    if cli.json { tell_json(terminal, result) } else { print(&result.to_string()) }
+    if cli.json { tell_json(terminal, "report", result) } else { print(&result.to_string()) }
 }
 
-fn tell_json<T: Serialize>(terminal: &Terminal, result: T) -> Result<(), Failure> {
-    let told = Told { result, findings: terminal.take_findings() };
-    let text = serde_json::to_string_pretty(&told);
+fn tell_json<T: Serialize>(
+    terminal: &Terminal,
+    event: &'static str,
+    result: T,
+) -> Result<(), Failure> {
+    let told = Told { event, result, findings: terminal.take_findings() };
+    let text = serde_json::to_string(&told);
     print(&text.map_err(|error| Failure::access("result", &error))?)
 }
 

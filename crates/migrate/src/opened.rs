@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::archive::{ArchiveBackend, ArchiveError};
 use crate::finding::chain;
+use crate::holder;
 use crate::lnd::source::{LndSource, SourceError};
 use crate::url::{Engine, ServerUrl, StoreUrl};
 
@@ -92,11 +93,34 @@ pub fn open(url: &StoreUrl, allow_tombstoned: bool) -> Result<Opened, Failure> {
     })
 }
 
+/// What to do about a database that cannot be opened, where its error does not say.
+fn advice(url: &StoreUrl, error: &SourceError) -> String {
+    use crate::bolt::OpenError;
+    match error {
+        SourceError::Open(OpenError::Locked) => {
+            let holder = match url {
+                StoreUrl::File { path, .. } => holder::of(path),
+                _ => None,
+            };
+            match holder {
+                Some(holder) => format!("; it is {holder}: stop it, and keep it stopped"),
+                None => "; stop lnd, and keep it stopped".into(),
+            }
+        }
+        SourceError::Tombstoned(_) => {
+            "; use what it was moved to, or read it all the same with --allow-tombstoned".into()
+        }
+        _ => String::new(),
+    }
+}
+
 fn lnd(url: &StoreUrl, opened: Result<LndSource, SourceError>) -> Result<Opened, Failure> {
     match opened {
         Ok(source) => Ok(Opened::Lnd(Box::new(source))),
-        Err(error) if is_access(&error) => Err(Failure::access(url, &error)),
-        Err(error) => Err(Failure::content(url, &error)),
+        Err(error) => {
+            let what = format!("{url}: {}{}", chain(&error), advice(url, &error));
+            Err(if is_access(&error) { Failure::Access(what) } else { Failure::Content(what) })
+        }
     }
 }
 

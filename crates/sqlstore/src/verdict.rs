@@ -20,9 +20,18 @@ pub(crate) fn misfit(set: &ChangeSet) -> Option<Verdict> {
 }
 
 fn refuse(record: RecordRef<'_>) -> Option<Verdict> {
+    let cause = fits(record).err()?;
+    Some(Verdict::Refused { record: record.key(), cause })
+}
+
+/// Whether a record fits the columns of its table, in SQLite as in PostgreSQL. A commit refuses the
+/// sets with records that do not; this asks before anything is written.
+///
+/// # Errors
+/// What is too large.
+pub fn fits(record: RecordRef<'_>) -> Result<(), Cause> {
     let key = record.key();
-    let cause = keys::check(table::of_kind(key.kind), &key).err()?;
-    Some(Verdict::Refused { record: key, cause: Arc::new(cause) })
+    keys::check(table::of_kind(key.kind), &key).map_err(|misfit| Arc::new(misfit) as Cause)
 }
 
 /// The last sequence number that `epoch` committed: where its successor began, or where the store

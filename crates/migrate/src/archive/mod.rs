@@ -26,7 +26,7 @@ pub use self::block::{Block, MAX_CONTENT};
 pub use self::check::check;
 pub use self::error::{ArchiveError, Fault, Place};
 pub use self::export::{ExportError, export};
-pub use self::header::MAGIC;
+pub use self::header::{FORMAT_VERSION, MAGIC};
 pub use self::reader::ArchiveReader;
 pub use self::run::Contents;
 pub use self::writer::{ArchiveWriter, WriteError};

@@ -8,8 +8,9 @@ use channelcoord::Backend;
 
 use super::Watch;
 use super::check::{CheckReport, job_failure};
-use super::copy::{self, CopyReport};
+use super::copy;
 use super::draft::ArchivePlace;
+use super::report::CopyReport;
 use crate::archive::{self, ArchiveWriter, ExportError, WriteError};
 use crate::finding::Finding;
 use crate::lnd::source::Refused;

@@ -11,6 +11,7 @@
 //! | [`residue`] | what a source holds beyond that view |
 //! | [`diff`] | compares a source with a view, entry by entry |
 //! | [`check`] | finds damage and inconsistencies |
+//! | [`old_records`] | finds payments and invoices that lnd's own move to SQL stopped at |
 
 pub mod channel;
 pub mod check;
@@ -18,6 +19,7 @@ mod closed;
 pub mod codec;
 pub mod diff;
 pub mod import;
+pub mod old_records;
 pub mod package;
 pub mod path;
 mod place;

@@ -7,6 +7,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use bitcoin::Network;
+use bitcoin::secp256k1::PublicKey;
 use chanstate::Cause;
 use thiserror::Error;
 
@@ -127,6 +129,15 @@ impl StoreUrl {
         match self {
             StoreUrl::File { engine: Engine::Archive, path } => Some(path),
             _ => None,
+        }
+    }
+
+    /// The same store, to belong to a node and a network when it is created. Files do not say whose
+    /// they are.
+    pub(crate) fn owned_by(&self, node: Option<PublicKey>, network: Option<Network>) -> StoreUrl {
+        match self {
+            StoreUrl::File { .. } | StoreUrl::LndServer(_) => self.clone(),
+            StoreUrl::Server(server) => StoreUrl::Server(server.owned_by(node, network)),
         }
     }
 

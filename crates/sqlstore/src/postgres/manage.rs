@@ -26,6 +26,10 @@ pub struct Standing {
     pub holder: Option<(String, Duration)>,
     /// Bytes of its tables and indexes.
     pub bytes: u64,
+    /// The node that it belongs to, as hex digits; `None` if nobody named one.
+    pub node: Option<String>,
+    /// The network that it belongs to; `None` if nobody named one.
+    pub network: Option<String>,
 }
 
 impl PostgresOptions {
@@ -38,6 +42,21 @@ impl PostgresOptions {
             let server = Server::new(&self);
             let mut connection = server.connect(Purpose::Read).await?;
             exists(&server, &mut connection, &self.schema).await
+        })
+    }
+
+    /// Version of the server, such as `16.4`, without connecting to a store.
+    ///
+    /// # Errors
+    /// `Setting`, `Engine`.
+    pub fn server_version(self) -> Result<String, OpenError> {
+        run(async move {
+            const DOING: &str = "reading the version of the server";
+            let server = Server::new(&self);
+            let mut connection = server.connect(Purpose::Read).await?;
+            let text = "select split_part(current_setting('server_version'), ' ', 1)";
+            let row = server.limit(DOING, sqlx::query(text).fetch_one(&mut connection)).await?;
+            Ok(row.try_get(0).map_err(Fault::doing(DOING))?)
         })
     }
 
@@ -139,8 +158,8 @@ async fn standing(
                 ceil(extract(epoch from l.until - clock_timestamp()) * 1000)::int8, \
                 (select sum(pg_total_relation_size(c.oid))::int8 \
                 from pg_class c join pg_namespace n on n.oid = c.relnamespace \
-                where n.nspname = $1 and c.relkind = 'r') \
-                from store s left join lease l on l.id = 1 and l.until > clock_timestamp() \
+                where n.nspname = $1 and c.relkind = 'r'), encode(i.node, 'hex'), i.network \
+                from store s left join identity i on i.id = 1 left join lease l on l.id = 1 and l.until > clock_timestamp() \
                 where s.id = 1";
     const DOING: &str = "reading where the store stands";
     let asking = sqlx::query(text).bind(&options.schema).fetch_one(connection);
@@ -156,6 +175,8 @@ async fn standing(
         },
         holder: instance.map(|instance| (instance, Duration::from_millis(remaining))),
         bytes: number(4)?.cast_unsigned(),
+        node: row.try_get(5).map_err(Fault::doing(DOING))?,
+        network: row.try_get(6).map_err(Fault::doing(DOING))?,
     })
 }
 

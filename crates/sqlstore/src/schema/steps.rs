@@ -23,8 +23,8 @@ pub(crate) const STEPS: &[Step] = &[Step {
     postgres: &[include_str!("postgres.sql")],
 }];
 
-/// Schema version of this release.
-pub(crate) const NEWEST: u32 = STEPS.len() as u32;
+/// Schema version of this release: the one of every store that it writes.
+pub const NEWEST: u32 = STEPS.len() as u32;
 
 impl Step {
     /// The statements for an engine.
