@@ -11,6 +11,7 @@
 //! | [`residue`] | what a source holds beyond that view |
 //! | [`diff`] | compares a source with a view, entry by entry |
 //! | [`check`] | finds damage and inconsistencies |
+//! | [`tombstone`] | marks a database as moved away, so that lnd does not start with it |
 
 pub mod channel;
 pub mod check;
@@ -23,5 +24,6 @@ pub mod path;
 mod place;
 pub mod residue;
 pub mod source;
+pub mod tombstone;
 pub mod tree;
 pub mod view;
