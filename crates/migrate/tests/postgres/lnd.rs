@@ -1,5 +1,6 @@
 //! lnd's table in PostgreSQL as a source.
 
+use migrate::lnd::source::{LndSource, Refused};
 use migrate::lnd::tombstone::{Home, TombstoneError, remove, write};
 use migrate::lnd::tree::sql::Place;
 use migrate::opened::Failure;
@@ -191,6 +192,22 @@ fn a_copy_of_a_database_that_was_written_meanwhile_is_discarded() {
         assert!(what.contains("in use while it was copied: its rows changed"), "{what}");
         assert_eq!(std::fs::read_dir(desk.0.path()).unwrap().count(), 0);
     }
+}
+
+#[test]
+fn a_job_sees_one_state() {
+    let (database, _) = lnd("deep.db", Order::Walk);
+    let place = place(&database);
+    let source = LndSource::open_postgres(&place, false).unwrap();
+    let refused = Refused::default();
+    let mut walk = source.walk(&refused);
+    // Somewhere in the middle of a bucket.
+    let seen: Vec<_> = walk.by_ref().take(5000).map(Result::unwrap).collect();
+    database.run("delete from channeldb_kv where value is not null");
+    let rest: Vec<_> = walk.map(Result::unwrap).collect();
+    let bolt = LndSource::open(&fixture("deep.db"), false).unwrap();
+    let whole: Vec<_> = bolt.walk(&refused).map(Result::unwrap).collect();
+    assert!(seen.into_iter().chain(rest).eq(whole));
 }
 
 #[test]
