@@ -12,6 +12,7 @@
 //! | [`diff`] | compares a source with a view, entry by entry |
 //! | [`check`] | finds damage and inconsistencies |
 //! | [`old_records`] | finds payments and invoices that lnd's own move to SQL stopped at |
+//! | [`tombstone`] | marks a database as moved away, so that lnd does not start with it |
 
 pub mod channel;
 pub mod check;
@@ -25,5 +26,6 @@ pub mod path;
 mod place;
 pub mod residue;
 pub mod source;
+pub mod tombstone;
 pub mod tree;
 pub mod view;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use migrate::command::{self, CopyOptions, Watch};
 use migrate::finding::Finding;
+use migrate::lnd::source::{LndSource, Refused};
 use migrate::opened::{self, Failure};
 use migrate::progress::Progress;
 use migrate::url::StoreUrl;
@@ -178,6 +179,25 @@ fn a_copy_of_a_database_that_was_written_meanwhile_is_discarded() {
         let Err(Failure::Access(what)) = discarded else { panic!("{phase}: {discarded:?}") };
         assert!(what.contains("in use while it was copied"), "{what}");
     }
+}
+
+#[test]
+fn a_job_sees_one_state() {
+    let (_desk, path) = desk("deep.db");
+    let source = LndSource::open_sqlite(&path, false).unwrap();
+    let refused = Refused::default();
+    let mut walk = source.walk(&refused);
+    // Somewhere in the middle of a bucket.
+    let seen: Vec<_> = walk.by_ref().take(5000).map(Result::unwrap).collect();
+    let lnd = connect(&path);
+    lnd.execute("delete from channeldb_kv where value is not null", []).unwrap();
+    lnd.query_row("pragma wal_checkpoint(passive)", [], |_| Ok(())).unwrap();
+    let rest: Vec<_> = walk.map(Result::unwrap).collect();
+    let bolt = LndSource::open(&fixture("deep.db"), false).unwrap();
+    let whole: Vec<_> = bolt.walk(&refused).map(Result::unwrap).collect();
+    assert!(seen.into_iter().chain(rest).eq(whole));
+    drop(source);
+    assert_eq!(link_nodes(&path), 0);
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! lnd's table in PostgreSQL as a source.
 
+use migrate::lnd::source::{LndSource, Refused};
+use migrate::lnd::tombstone::{Home, TombstoneError, remove, write};
+use migrate::lnd::tree::sql::Place;
 use migrate::opened::Failure;
 use serde_json::Value;
 
@@ -192,6 +195,22 @@ fn a_copy_of_a_database_that_was_written_meanwhile_is_discarded() {
 }
 
 #[test]
+fn a_job_sees_one_state() {
+    let (database, _) = lnd("deep.db", Order::Walk);
+    let place = place(&database);
+    let source = LndSource::open_postgres(&place, false).unwrap();
+    let refused = Refused::default();
+    let mut walk = source.walk(&refused);
+    // Somewhere in the middle of a bucket.
+    let seen: Vec<_> = walk.by_ref().take(5000).map(Result::unwrap).collect();
+    database.run("delete from channeldb_kv where value is not null");
+    let rest: Vec<_> = walk.map(Result::unwrap).collect();
+    let bolt = LndSource::open(&fixture("deep.db"), false).unwrap();
+    let whole: Vec<_> = bolt.walk(&refused).map(Result::unwrap).collect();
+    assert!(seen.into_iter().chain(rest).eq(whole));
+}
+
+#[test]
 fn a_write_that_changes_nothing_is_no_change() {
     let (desk, (database, url)) = (Desk::new(), lnd("empty.db", Order::Walk));
     let act = || database.run("update channeldb_kv set key = key");
@@ -315,4 +334,75 @@ fn a_table_of_another_form_is_refused() {
 fn a_server_that_is_not_there_is_an_access_failure() {
     assert_eq!(code(&migrate(&["check", "lnd-postgres://nobody@127.0.0.1:1/lnd"])), 3);
     assert_eq!(code(&migrate(&["check", "lnd-postgres://h/lnd?table=a"])), 2);
+}
+
+fn place(database: &Database) -> Place {
+    let url = database.lnd_url();
+    Place::new(url.strip_prefix("lnd-").unwrap(), "public", "channeldb").unwrap()
+}
+
+/// Sum of all rows.
+const SUM: &str = "select coalesce(sum(hashtextextended(t::text, 0)), 0)::int8 % 1000000007 \
+                   from channeldb_kv as t";
+
+#[test]
+fn a_tombstone_is_written_and_removed() {
+    let (database, url) = lnd("legacy31.db", Order::Walk);
+    database.run("select setval('channeldb_kv_id_seq', (select max(id) from channeldb_kv))");
+    let (place, before) = (place(&database), database.number(SUM));
+    write(Home::Postgres(&place), "moved").unwrap();
+    let refused = migrate(&["check", &url]);
+    assert_eq!(code(&refused), 1);
+    assert!(stderr(&refused).contains("migrated away") && stderr(&refused).contains("(moved)"));
+    let again = write(Home::Postgres(&place), "again");
+    assert!(
+        matches!(&again, Err(TombstoneError::Tombstoned(text)) if text == "moved"),
+        "{again:?}"
+    );
+    // As lnd looks for it.
+    let seen = "select count(*) from channeldb_kv as bucket join channeldb_kv as mark \
+                on mark.parent_id = bucket.id where bucket.parent_id is null and bucket.value is null \
+                and bucket.key = 'data-migration-tombstone' \
+                and mark.key = bucket.key and mark.value = 'moved'";
+    assert_eq!(database.number(seen), 1);
+    assert_eq!(remove(Home::Postgres(&place)).unwrap().as_deref(), Some("moved"));
+    assert_eq!(database.number(SUM), before);
+    assert_eq!(remove(Home::Postgres(&place)).unwrap(), None);
+}
+
+#[test]
+fn a_tombstone_is_written_whole_or_not_at_all() {
+    let (database, _) = lnd("empty.db", Order::Walk);
+    database.run("select setval('channeldb_kv_id_seq', (select max(id) from channeldb_kv))");
+    let (place, before) = (place(&database), database.number(SUM));
+    // The second row of the mark is refused.
+    database.run(
+        "create function stop() returns trigger language plpgsql as \
+         $$ begin raise 'no more'; end $$; \
+         create trigger stop before insert on channeldb_kv for each row \
+         when (new.value is not null) execute function stop()",
+    );
+    let refused = write(Home::Postgres(&place), "text");
+    assert!(matches!(refused, Err(TombstoneError::Engine(_))), "{refused:?}");
+    assert_eq!(database.number(SUM), before);
+}
+
+#[test]
+fn a_writer_in_the_middle_of_something_keeps_its_table() {
+    let (database, _) = lnd("empty.db", Order::Walk);
+    database.run("select setval('channeldb_kv_id_seq', (select max(id) from channeldb_kv))");
+    let mut lnd = database.another_shell();
+    lnd.run("begin; update channeldb_kv set sequence = 1 where key = 'nib'");
+    let refused = write(Home::Postgres(&place(&database)), "text");
+    assert!(matches!(refused, Err(TombstoneError::Engine(_))), "{refused:?}");
+    lnd.run("rollback");
+    write(Home::Postgres(&place(&database)), "text").unwrap();
+}
+
+#[test]
+fn a_damaged_table_gets_no_tombstone() {
+    let (database, _) = lnd("empty.db", Order::Walk);
+    database.run("update channeldb_kv set sequence = -1 where key = 'nib'");
+    let refused = write(Home::Postgres(&place(&database)), "text");
+    assert!(matches!(refused, Err(TombstoneError::Damaged { .. })), "{refused:?}");
 }

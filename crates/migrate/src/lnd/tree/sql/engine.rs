@@ -35,7 +35,7 @@ pub(super) trait Engine: fmt::Debug + Send + Sync {
 
 /// One value of a row.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Cell {
+pub(crate) enum Cell {
     Null,
     Integer(i64),
     Bytes(Vec<u8>),

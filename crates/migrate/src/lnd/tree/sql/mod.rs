@@ -12,6 +12,7 @@
 //! | `table` | the statements |
 //! | `bucket` | entries and look-ups for callers |
 //! | `survey` | the look at all rows |
+//! | `write` | a transaction that changes one bucket |
 
 mod bucket;
 mod engine;
@@ -19,6 +20,7 @@ mod postgres;
 mod sqlite;
 mod survey;
 mod table;
+mod write;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -30,9 +32,11 @@ use self::table::Table;
 use super::Survey;
 
 pub use self::bucket::{Bucket, Entries};
+pub(crate) use self::engine::Cell;
 pub use self::engine::EngineError;
 pub use self::postgres::Place;
 pub(crate) use self::sqlite::holds_tree;
+pub(crate) use self::write::WriteSession;
 
 /// Why a database cannot be used at all.
 #[derive(Debug, Error)]

@@ -16,6 +16,7 @@ use tokio::sync::Mutex;
 
 use super::OpenError;
 use super::engine::{Cell, Engine, EngineCause, EngineError, Row};
+use super::write::Writing;
 
 /// What columns must be, since PostgreSQL sorts and compares by type.
 const COLUMNS: [(&str, &str); 5] = [
@@ -38,6 +39,9 @@ const SETTINGS: [(&str, &str); 5] = [
 /// Entries are read by index in key order. A plan that sorts would read a bucket whole for each page.
 const AHEAD: &str = "set local enable_seqscan = off; set local enable_bitmapscan = off; \
                      set local enable_sort = off; set local plan_cache_mode = force_generic_plan";
+
+/// How a job begins that sees one state.
+const READING: &str = "begin isolation level repeatable read read only";
 
 /// Plans for statements over all rows.
 const WHOLE: &str = "set local enable_seqscan = on; set local enable_bitmapscan = on; \
@@ -86,7 +90,7 @@ impl Place {
     /// # Errors
     /// If the server does not tell.
     pub fn size(&self) -> Result<u64, EngineError> {
-        let session = Session::begin(&self.server)?;
+        let session = Session::begin(&self.server, READING)?;
         let text = "select pg_total_relation_size(format('%I.%I', $1, $2)::regclass)";
         let rows = session.rows(text, &[self.schema.clone(), self.name.clone()].map(Cell::Text))?;
         let size = rows.into_iter().next().and_then(|mut row| row.integer());
@@ -109,21 +113,20 @@ impl fmt::Debug for Place {
 
 /// Connects and takes a snapshot.
 pub(super) fn open(place: &Place) -> Result<impl Engine + use<>, OpenError> {
-    let session = Session::begin(&place.server)?;
+    let session = Session::begin(&place.server, READING)?;
     let (place, table) = (place.clone(), place.quoted());
     Ok(Server { session, place, table })
 }
 
 impl Session {
     /// Connects and begins the transaction that everything is read in.
-    fn begin(server: &PgConnectOptions) -> Result<Session, EngineError> {
+    fn begin(server: &PgConnectOptions, begin: &'static str) -> Result<Session, EngineError> {
         let mut builder = Builder::new_multi_thread();
         let builder = builder.worker_threads(1).thread_name("migrate-postgres").enable_all();
         let runtime = builder.build().map_err(EngineError::doing("cannot start a thread"))?;
         let server = server.clone();
         let connecting = runtime.spawn(async move {
             let mut connection = server.connect().await?;
-            let begin = "begin isolation level repeatable read read only";
             sqlx::raw_sql(begin).execute(&mut connection).await?;
             // The first statement takes the snapshot.
             sqlx::raw_sql("select 1").execute(&mut connection).await?;
@@ -276,7 +279,45 @@ impl Engine for Server {
         self.session.set(WHOLE)?;
         let before = self.print(&self.session)?;
         self.session.set(AHEAD)?;
-        let now = self.print(&Session::begin(&self.place.server)?)?;
+        let now = self.print(&Session::begin(&self.place.server, READING)?)?;
         Ok((before.is_none() || now != before).then(|| "its rows changed".to_owned()))
+    }
+}
+
+/// A connection that writes, in a transaction.
+#[derive(Debug)]
+pub(super) struct Writer {
+    session: Session,
+    table: String,
+}
+
+impl Writer {
+    /// Locks the table. Whoever else writes it is not waited for.
+    pub(super) fn begin(place: &Place) -> Result<Writer, EngineError> {
+        let session =
+            Session::begin(&place.server, "begin isolation level read committed read write")?;
+        let table = place.quoted();
+        // A weaker setting of the role would make a commit return before it is durable.
+        session.set("set local synchronous_commit = on")?;
+        session.rows(&format!("lock table {table} in exclusive mode nowait"), &[])?;
+        Ok(Writer { session, table })
+    }
+}
+
+impl Writing for Writer {
+    fn table(&self) -> &str {
+        &self.table
+    }
+
+    fn rows(&self, text: &str, parameters: &[Cell]) -> Result<Vec<Row>, EngineError> {
+        self.session.rows(text, parameters)
+    }
+
+    fn in_use(&self) -> Result<Option<String>, EngineError> {
+        Ok(None)
+    }
+
+    fn commit(self: Box<Self>) -> Result<(), EngineError> {
+        self.session.set("commit")
     }
 }

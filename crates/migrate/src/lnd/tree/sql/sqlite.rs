@@ -18,6 +18,7 @@ use tempfile::TempDir;
 
 use super::OpenError;
 use super::engine::{Cell, Engine, EngineError, Row};
+use super::write::Writing;
 
 /// lnd's name for the table with channel state; other tables of the file are other databases.
 const TABLE: &str = "channeldb_kv";
@@ -208,6 +209,27 @@ impl Sqlite {
     }
 }
 
+fn ask(connection: &Connection, text: &str, parameters: &[Cell]) -> Result<Vec<Row>, EngineError> {
+    let run = || -> rusqlite::Result<Vec<Row>> {
+        let mut statement = connection.prepare_cached(text)?;
+        let columns = statement.column_count();
+        let rows = statement.query_map(params_from_iter(parameters), |row| {
+            let cells = (0..columns).map(|column| {
+                Ok(match row.get_ref(column)? {
+                    ValueRef::Null => Cell::Null,
+                    ValueRef::Integer(number) => Cell::Integer(number),
+                    ValueRef::Real(number) => Cell::Text(number.to_string()),
+                    ValueRef::Text(text) => Cell::Text(String::from_utf8_lossy(text).into_owned()),
+                    ValueRef::Blob(bytes) => Cell::Bytes(bytes.to_vec()),
+                })
+            });
+            Ok(Row::new(cells.collect::<rusqlite::Result<_>>()?))
+        })?;
+        rows.collect()
+    };
+    run().map_err(EngineError::doing("cannot read the database"))
+}
+
 impl Engine for Sqlite {
     fn table(&self) -> &str {
         TABLE
@@ -241,27 +263,7 @@ impl Engine for Sqlite {
     }
 
     fn rows(&self, text: &str, parameters: &[Cell]) -> Result<Vec<Row>, EngineError> {
-        let run = || -> rusqlite::Result<Vec<Row>> {
-            let connection = self.connection();
-            let mut statement = connection.prepare_cached(text)?;
-            let columns = statement.column_count();
-            let rows = statement.query_map(params_from_iter(parameters), |row| {
-                let cells = (0..columns).map(|column| {
-                    Ok(match row.get_ref(column)? {
-                        ValueRef::Null => Cell::Null,
-                        ValueRef::Integer(number) => Cell::Integer(number),
-                        ValueRef::Real(number) => Cell::Text(number.to_string()),
-                        ValueRef::Text(text) => {
-                            Cell::Text(String::from_utf8_lossy(text).into_owned())
-                        }
-                        ValueRef::Blob(bytes) => Cell::Bytes(bytes.to_vec()),
-                    })
-                });
-                Ok(Row::new(cells.collect::<rusqlite::Result<_>>()?))
-            })?;
-            rows.collect()
-        };
-        run().map_err(EngineError::doing("cannot read the database"))
+        ask(&self.connection(), text, parameters)
     }
 
     fn walk_ahead(&self) -> Result<(), EngineError> {
@@ -311,5 +313,53 @@ impl ToSql for Cell {
             Cell::Bytes(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
             Cell::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
         })
+    }
+}
+
+/// A connection that writes, in a transaction.
+#[derive(Debug)]
+pub(super) struct Writer {
+    // Dropped first, as above.
+    connection: Connection,
+    file: File,
+}
+
+impl Writer {
+    /// Opens a file that is there. Whoever else has it open is not waited for.
+    pub(super) fn begin(path: &Path) -> Result<Writer, EngineError> {
+        let file = File::open(path).map_err(EngineError::doing("cannot open the file"))?;
+        let begin = || -> rusqlite::Result<Connection> {
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let connection = Connection::open_with_flags(path, flags)?;
+            connection.pragma_update(None, "busy_timeout", 0)?;
+            // FULL, also where a plain sync does not reach the disk (macOS).
+            connection.pragma_update(None, "synchronous", 2)?;
+            connection.pragma_update(None, "fullfsync", 1)?;
+            connection.pragma_update(None, "trusted_schema", 0)?;
+            connection.pragma_update(None, "foreign_keys", 1)?;
+            connection.execute_batch("begin exclusive")?;
+            Ok(connection)
+        };
+        let begun = begin().map_err(EngineError::doing("cannot open the database to write"));
+        Ok(Writer { connection: begun?, file })
+    }
+}
+
+impl Writing for Writer {
+    fn table(&self) -> &str {
+        TABLE
+    }
+
+    fn rows(&self, text: &str, parameters: &[Cell]) -> Result<Vec<Row>, EngineError> {
+        ask(&self.connection, text, parameters)
+    }
+
+    fn in_use(&self) -> Result<Option<String>, EngineError> {
+        user_of(&self.file)
+    }
+
+    fn commit(self: Box<Self>) -> Result<(), EngineError> {
+        let committed = self.connection.execute_batch("commit");
+        committed.map_err(EngineError::doing("cannot commit"))
     }
 }

@@ -187,8 +187,8 @@ impl Looking<'_> {
             return Ok(());
         }
         let text = format!(
-            "{REACH} select id from {{table}} where value is null \
-             and id not in (select id from reach) order by id limit $1"
+            "{REACH} select row.id from {{table}} as row left join reach on reach.id = row.id \
+             where row.value is null and reach.id is null order by row.id limit $1"
         );
         let mut named = HashSet::new();
         for mut row in self.ask(&text)? {
