@@ -30,3 +30,5 @@ mod lnd;
 mod names;
 #[path = "postgres/sources.rs"]
 mod sources;
+#[path = "postgres/table.rs"]
+mod table;

@@ -115,6 +115,12 @@ impl StoredBlock {
         if found != expected {
             return fail(Fault::Checksum { expected, found });
         }
+        if let Ok(frame) = zstd::zstd_safe::find_frame_compressed_size(&stored)
+            && frame != stored.len()
+        {
+            let (found, stated) = (frame as u64, stored.len() as u64);
+            return fail(Fault::Stated { what: "length of the frame", found, stated });
+        }
         // Reserves what the frame announces, and never more than `len`.
         let content = match zstd::bulk::decompress(&stored, len as usize) {
             Ok(content) => content,
@@ -158,18 +164,18 @@ impl Block {
 
     /// The record that begins at `at`, if its lengths stay inside of the content.
     fn next_entry(&self, at: usize) -> Result<Entry, ArchiveError> {
-        let cut = || ArchiveError::new(self.place(self.entries.len(), None), Fault::Cut);
+        let beyond = || ArchiveError::new(self.place(self.entries.len(), None), Fault::Beyond);
         let mut rest = &self.content[at..];
         let lens = (rest.try_get_u32(), rest.try_get_u32());
-        let (Ok(key_len), Ok(value_len)) = lens else { return Err(cut()) };
+        let (Ok(key_len), Ok(value_len)) = lens else { return Err(beyond()) };
         let key_start = at + 8;
-        let value_start = key_start.checked_add(key_len as usize).ok_or_else(cut)?;
-        let value_end = value_start.checked_add(value_len as usize).ok_or_else(cut)?;
+        let value_start = key_start.checked_add(key_len as usize).ok_or_else(beyond)?;
+        let value_end = value_start.checked_add(value_len as usize).ok_or_else(beyond)?;
         match value_end.checked_add(4) {
             Some(end) if end <= self.content.len() => {
                 Ok(Entry { key: key_start..value_start, value: value_start..value_end })
             }
-            _ => Err(cut()),
+            _ => Err(beyond()),
         }
     }
 

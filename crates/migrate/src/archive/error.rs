@@ -117,6 +117,9 @@ pub enum Fault {
     /// The bytes end inside of the part, or before it.
     #[error("the archive is cut here")]
     Cut,
+    /// Lengths lead out of the part that they are in.
+    #[error("its lengths lead beyond the end")]
+    Beyond,
     /// The last bytes are not those of a footer.
     #[error("the archive does not end with a footer: it is cut, or something follows it")]
     NoFooter,

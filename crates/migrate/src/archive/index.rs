@@ -60,7 +60,7 @@ pub(super) fn read(
     while !rest.is_empty() {
         let place = Place::IndexEntry(entries.len() as u32);
         let Some(entry) = next_entry(&mut rest) else {
-            return Err(ArchiveError::new(place, Fault::Cut));
+            return Err(ArchiveError::new(place, Fault::Beyond));
         };
         entries.push(entry);
     }

@@ -237,11 +237,11 @@ fn lengths_of_records_that_lie() {
         let mut content = whole.clone();
         content[..8].copy_from_slice(&lens.map(u32::to_be_bytes).concat());
         let sketch = Sketch::of_blocks(vec![SketchBlock::raw(0, 1, content)]);
-        refused(&sketch, "block 0, record 0: the archive is cut here");
+        refused(&sketch, "block 0, record 0: its lengths lead beyond the end");
     }
     for len in 1..whole.len() {
         let sketch = Sketch::of_blocks(vec![SketchBlock::raw(0, 1, whole[..len].to_vec())]);
-        refused(&sketch, "block 0, record 0: the archive is cut here");
+        refused(&sketch, "block 0, record 0: its lengths lead beyond the end");
     }
 }
 
@@ -258,6 +258,19 @@ fn lengths_of_blocks_that_lie() {
     refused(&sketch, "block 0: length 4294967295 is over 68157440");
     let sketch = lying(|sketch| sketch.blocks[2].stored_len = 60 << 20);
     refused(&sketch, "block 2: the archive is cut here");
+}
+
+#[test]
+fn more_than_one_frame() {
+    let sketch = settled(|sketch| {
+        let block = &mut sketch.blocks[0];
+        let more = zstd::bulk::compress(&[], 3).unwrap();
+        block.stored.extend(&more);
+        block.stored_len += more.len() as u32;
+    });
+    let len = sketch.blocks[0].stored_len;
+    let expected = format!("block 0: length of the frame is {}, stated is {len}", len - 9);
+    refused(&sketch, &expected);
 }
 
 #[test]
@@ -326,6 +339,16 @@ fn an_index_with_another_length() {
     refused(&sketch, "index: the archive is cut here");
     let sketch = lying(|sketch| sketch.index_len = 1 << 40);
     refused(&sketch, "index: the archive is cut here");
+}
+
+#[test]
+fn an_entry_of_the_index_that_is_cut() {
+    let sketch = lying(|sketch| {
+        sketch.index_cut = 1;
+        sketch.index_len -= 1;
+        sketch.footer.len -= 1;
+    });
+    refused(&sketch, "index entry 2: its lengths lead beyond the end");
 }
 
 #[test]

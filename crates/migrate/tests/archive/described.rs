@@ -7,6 +7,8 @@ use bitcoin::secp256k1::PublicKey;
 use channelcoord::Record;
 use chanstate::record::ReclaimRecord;
 use linknode::{Address, LinkAddressRecord};
+use migrate::lnd::codec::residue;
+use migrate::lnd::residue::Residue;
 
 use crate::samples::{Trial, findings, imported, meta, open, records, settled_htlc};
 use crate::sketch::{Sketch, pair};
@@ -65,11 +67,22 @@ fn every_record_is_as_described() {
     });
     let reclaim = ReclaimRecord { no: 7.into() };
     let reclaim = Record::Channel(chanstate::Record::Reclaim(reclaim));
+    let patch = residue::between(b"usual", b"unusual").unwrap();
+    let residues = [
+        Residue::Patch(patch),
+        Residue::value(b"other".as_slice().into(), None),
+        Residue::value(b"other".as_slice().into(), Some(&b"usual".as_slice().into())),
+        Residue::absent(None),
+        Residue::absent(Some(&b"usual".as_slice().into())),
+        Residue::Bucket(1 << 40),
+        Residue::OpenCopy,
+    ];
+    let residues = residues.map(|residue| residue.to_record(&[b"bucket\0".to_vec()]));
     let mut seen = BTreeSet::new();
     let of_lnd = ["node.db", "legacy.db", "legacy31.db"]
         .into_iter()
         .flat_map(|name| records(&imported(name)).unwrap());
-    for record in of_lnd.chain(addresses).chain([reclaim]) {
+    for record in of_lnd.chain(addresses).chain([reclaim]).chain(residues) {
         let (key, value) = pair(&record);
         assert_eq!(forms.key_of(key[0], &value), key, "{}", record.key());
         seen.insert(record.key().kind);
@@ -102,7 +115,7 @@ impl<'d> Forms<'d> {
                     let fields = lines.map(|line| (line[0], line[1])).collect();
                     forms.records.insert(kind.parse().unwrap(), (key, fields));
                 }
-                ["part", name] => {
+                ["part", name, ..] => {
                     let fields = lines.map(|line| (line[0], line[1])).collect();
                     forms.parts.insert(name, fields);
                 }
@@ -138,6 +151,13 @@ impl<'d> Forms<'d> {
         }
         if let Some(of) = ty.strip_prefix('[').and_then(|ty| ty.strip_suffix(']')) {
             (0..int(rest)).for_each(|_| drop(self.read_type(of, rest)));
+            return Vec::new();
+        }
+        if let Some(of) = ty.strip_prefix('<').and_then(|ty| ty.strip_suffix('>')) {
+            let len = int(rest) as usize;
+            let mut inner = take(rest, len);
+            self.read_type(of, &mut inner);
+            assert_eq!(inner, [0; 0], "left over of {of}");
             return Vec::new();
         }
         if let Ok(len) = ty.parse() {

@@ -15,6 +15,8 @@ pub(crate) struct Sketch {
     pub(crate) index: Vec<(u64, Vec<u8>)>,
     pub(crate) index_count: u32,
     pub(crate) index_len: u64,
+    /// Bytes that are missing at its end.
+    pub(crate) index_cut: usize,
     pub(crate) footer: SketchFooter,
     pub(crate) tail: Vec<u8>,
 }
@@ -102,6 +104,7 @@ impl Sketch {
             index: Vec::new(),
             index_count: 0,
             index_len: 0,
+            index_cut: 0,
             footer: SketchFooter::default(),
             tail: Vec::new(),
         };
@@ -161,6 +164,7 @@ impl Sketch {
             body.extend((key.len() as u32).to_be_bytes());
             body.extend(key);
         }
+        body.truncate(body.len() - self.index_cut);
         [sealed(head), sealed(body)].concat()
     }
 
