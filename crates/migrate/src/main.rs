@@ -20,9 +20,10 @@ use crate::terminal::Terminal;
 
 /// Moves the channel state of a Lightning node between stores, and out of lnd.
 ///
-/// Stores are named by URL: lnd-bolt:PATH, redb:PATH, sqlite:PATH, or for PostgreSQL
+/// Stores are named by URL: lnd-bolt:PATH, redb:PATH, sqlite:PATH, archive:PATH, or for PostgreSQL
 /// postgres://USER@HOST:PORT/DATABASE?schema=NAME. The path of an existing file is enough, its kind
-/// is recognised by its content. Without a schema, chanstore is meant. Put the password of a server
+/// is recognised by its content. An archive is one compressed file, written whole, to be kept and
+/// to be restored into a store by another copy. Without a schema, chanstore is meant. Put the password of a server
 /// into PGPASSWORD or ~/.pgpass: others can see a command line.
 ///
 /// Exit codes: 0 success, 1 the content stops the job (see each command), 2 usage, 3 something
@@ -53,7 +54,8 @@ enum Command {
         /// Store to copy.
         #[arg(long)]
         from: String,
-        /// Store to create, with its engine: redb:PATH, sqlite:PATH or postgres://...?schema=NAME.
+        /// Store to create, with its engine: redb:PATH, sqlite:PATH, archive:PATH or
+        /// postgres://...?schema=NAME.
         #[arg(long)]
         to: String,
         /// Look at everything that could stop the copy, say what it would take, and leave nothing.
@@ -102,6 +104,9 @@ enum Command {
         against: Option<PathBuf>,
     },
     /// Read everything of a store and report damage and inconsistencies.
+    ///
+    /// An archive is read from its first byte to its last; its records are held against each other
+    /// only if all of it is sound.
     ///
     /// Exit code 1: damage or inconsistencies were found.
     Check {
@@ -200,7 +205,11 @@ fn run(cli: &Cli, terminal: &Terminal) -> Result<ExitCode, Failure> {
         }
         Command::Check { store } => {
             let store = resolve(store)?;
-            let report = command::check(&store, &open(&store)?, terminal)?;
+            let report = match store.archive() {
+                // What is wrong with one that cannot be opened are findings too.
+                Some(path) => command::check_archive(&store, path, terminal)?,
+                None => command::check(&store, &open(&store)?, terminal)?,
+            };
             tell(cli, terminal, report)?;
             Ok(code(report.is_clean()))
         }

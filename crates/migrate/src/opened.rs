@@ -1,11 +1,13 @@
 //! Opening stores by name.
 
 use std::fs::File;
+use std::path::Path;
 
 use channelcoord::{Backend, BackendError, Head};
 use sqlstore::SqliteBackend;
 use thiserror::Error;
 
+use crate::archive::{ArchiveBackend, ArchiveError};
 use crate::finding::chain;
 use crate::holder;
 use crate::lnd::source::{LndSource, SourceError};
@@ -58,7 +60,7 @@ impl Failure {
 ///
 /// # Errors
 /// `Content` for an lnd file that must not be used (damaged as a whole, tombstoned, of an unknown
-/// version); `Access` for anything else.
+/// version) and for an archive that is cut or damaged; `Access` for anything else.
 pub fn open(url: &StoreUrl, allow_tombstoned: bool) -> Result<Opened, Failure> {
     let access = |error: &dyn std::error::Error| Failure::access(url, error);
     let (engine, path) = match url {
@@ -71,10 +73,7 @@ pub fn open(url: &StoreUrl, allow_tombstoned: bool) -> Result<Opened, Failure> {
             return lnd(url, LndSource::open_postgres(server.place(), allow_tombstoned));
         }
     };
-    // Opening a pipe would wait for somebody to write to it.
-    if std::fs::metadata(path).is_ok_and(|kind| !kind.is_file()) {
-        return Err(Failure::Access(format!("{url}: not a regular file")));
-    }
+    require_file(url, path)?;
     Ok(match engine {
         Engine::LndBolt => lnd(url, LndSource::open(path, allow_tombstoned))?,
         Engine::LndSqlite => lnd(url, LndSource::open_sqlite(path, allow_tombstoned))?,
@@ -84,6 +83,12 @@ pub fn open(url: &StoreUrl, allow_tombstoned: bool) -> Result<Opened, Failure> {
         Engine::Sqlite => {
             let store = SqliteBackend::open_read_only(path).map_err(|error| access(&error))?;
             Opened::Store(Box::new(store))
+        }
+        Engine::Archive => {
+            Opened::Store(Box::new(ArchiveBackend::open(path).map_err(|error| match error {
+                ArchiveError::Read(_) => access(&error),
+                _ => Failure::content(url, &error),
+            })?))
         }
     })
 }
@@ -116,6 +121,15 @@ fn lnd(url: &StoreUrl, opened: Result<LndSource, SourceError>) -> Result<Opened,
             let what = format!("{url}: {}{}", chain(&error), advice(url, &error));
             Err(if is_access(&error) { Failure::Access(what) } else { Failure::Content(what) })
         }
+    }
+}
+
+/// Refuses a path that leads to something else than a file.
+pub(crate) fn require_file(url: &StoreUrl, path: &Path) -> Result<(), Failure> {
+    // Opening a pipe would wait for somebody to write to it.
+    match std::fs::metadata(path).is_ok_and(|kind| !kind.is_file()) {
+        true => Err(Failure::Access(format!("{url}: not a regular file"))),
+        false => Ok(()),
     }
 }
 
@@ -280,6 +294,9 @@ pub fn create(url: &StoreUrl, shown: &StoreUrl) -> Result<Box<dyn Backend>, Fail
         }
         StoreUrl::File { engine: Engine::Sqlite, path } => {
             Box::new(SqliteBackend::create(path).map_err(|error| access(&error))?)
+        }
+        StoreUrl::File { engine: Engine::Archive, .. } => {
+            return Err(Failure::Usage("archives are written in one go, by a copy".into()));
         }
         StoreUrl::Server(server) => {
             Box::new(server.options().create().map_err(|error| access(&error))?)

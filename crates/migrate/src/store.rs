@@ -16,6 +16,7 @@ use linknode::LinkNodeChange;
 use thiserror::Error;
 
 pub use self::check::{check, unseen};
+pub(crate) use self::compare::unversioned;
 pub use self::compare::{Comparison, Difference, Reread, compare};
 pub use self::content::is_content;
 pub use self::digest::{Digester, StoreDigest};

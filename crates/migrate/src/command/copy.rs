@@ -9,7 +9,7 @@ use super::draft::Draft;
 use super::phases::Stopwatch;
 use super::preflight::{Pair, preflight};
 use super::report::CopyReport;
-use super::{Watch, verify};
+use super::{Watch, archive, verify};
 use crate::lnd::source::Refused;
 use crate::lnd::{self, diff::DiffError, import::ImportError};
 use crate::opened::{self, Failure, Opened, Quiet};
@@ -59,10 +59,14 @@ pub fn copy(
         return Ok(report);
     }
     let mut draft = Draft::new(to)?;
-    {
-        let target = draft.create()?;
-        fill(from, source, &refused, to, target.as_ref(), &mut report, watch)?;
-        pollster::block_on(target.release()).map_err(|error| Failure::of_backend(to, &error))?;
+    match draft.archive() {
+        Some(place) => archive::fill(from, source, &refused, to, &place, &mut report, watch)?,
+        None => {
+            let target = draft.create()?;
+            fill(from, source, &refused, to, target.as_ref(), &mut report, watch)?;
+            pollster::block_on(target.release())
+                .map_err(|error| Failure::of_backend(to, &error))?;
+        }
     }
     let target = opened::open(draft.url(), false)?;
     let verified = verify::compare(from, source, &refused, to, &target, watch)?;
@@ -83,7 +87,7 @@ pub fn copy(
     Ok(report)
 }
 
-fn fill(
+pub(super) fn fill(
     from: &StoreUrl,
     source: &Opened,
     refused: &Refused,

@@ -1,5 +1,6 @@
 //! The commands of `migrate`, without the command line.
 
+mod archive;
 mod check;
 mod copy;
 mod digest;
@@ -10,6 +11,7 @@ mod preflight;
 mod report;
 mod verify;
 
+pub use archive::check as check_archive;
 pub use check::{CheckReport, check};
 pub use copy::{CopyOptions, copy};
 pub use digest::{DigestOptions, DigestReport, digest};

@@ -230,7 +230,8 @@ fn before(source: &Item, target: &Item) -> Ordering {
     source.kind.cmp(&target.kind).then(by_key)
 }
 
-fn unversioned(mut record: Record) -> Record {
+/// A record without its version: what two stores have in common.
+pub(crate) fn unversioned(mut record: Record) -> Record {
     match &mut record {
         Record::Channel(ChannelRecordKind::Channel(row)) => row.version = Version::ABSENT,
         Record::LinkNode(linknode::Record::LinkNode(row)) => row.version = Version::ABSENT,

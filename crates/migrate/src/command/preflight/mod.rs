@@ -37,7 +37,7 @@ use crate::tally::Tally;
 use crate::text::counted;
 use crate::url::{Engine, StoreUrl};
 use crate::writer::Writer;
-use crate::{bolt, lnd};
+use crate::{archive, bolt, lnd};
 
 /// What was found before a copy.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -223,6 +223,7 @@ fn verdict_on(source: &Opened, findings: &CheckReport, options: CopyOptions) -> 
 fn fits(to: &StoreUrl) -> Fits {
     match to {
         StoreUrl::Server(_) | StoreUrl::File { engine: Engine::Sqlite, .. } => sqlstore::fits,
+        StoreUrl::File { engine: Engine::Archive, .. } => archive::fits,
         // A key-value engine keeps any record.
         StoreUrl::File { .. } | StoreUrl::LndServer(_) => |_| Ok(()),
     }
