@@ -20,11 +20,15 @@ use crate::terminal::Terminal;
 
 /// Moves the channel state of a Lightning node between stores, and out of lnd.
 ///
-/// Stores are named by URL: lnd-bolt:PATH, redb:PATH, sqlite:PATH, archive:PATH, or for PostgreSQL
-/// postgres://USER@HOST:PORT/DATABASE?schema=NAME. The path of an existing file is enough, its kind
-/// is recognised by its content. An archive is one compressed file, written whole, to be kept and
-/// to be restored into a store by another copy. Without a schema, chanstore is meant. Put the password of a server
+/// Stores are named by URL: redb:PATH, sqlite:PATH, archive:PATH, or for PostgreSQL
+/// postgres://USER@HOST:PORT/DATABASE?schema=NAME. Those of lnd: lnd-bolt:PATH, lnd-sqlite:PATH, or
+/// lnd-postgres://USER@HOST:PORT/DATABASE with ?prefix=NAME and schema=NAME if its table is not
+/// public.channeldb_kv. The path of an existing file is enough, its kind
+/// is recognised by its content. Without a schema, chanstore is meant. Put the password of a server
 /// into PGPASSWORD or ~/.pgpass: others can see a command line.
+///
+/// An archive is a whole store in one compressed file, to be kept, compared, and restored by another
+/// copy.
 ///
 /// Exit codes: 0 success, 1 the content stops the job (see each command), 2 usage, 3 something
 /// cannot be read or written.

@@ -16,9 +16,9 @@ use linknode::LinkNodeChange;
 use thiserror::Error;
 
 pub use self::check::{check, unseen};
-pub(crate) use self::compare::unversioned;
 pub use self::compare::{Comparison, Difference, Reread, compare};
 pub use self::content::is_content;
+pub(crate) use self::content::unversioned;
 pub use self::digest::{Digester, StoreDigest};
 pub use self::survey::{Survey, survey};
 use crate::counts::Counts;

@@ -14,6 +14,8 @@ mod commands;
 mod crafted;
 #[path = "archive/damage.rs"]
 mod damage;
+#[path = "archive/described.rs"]
+mod described;
 #[path = "archive/lookups.rs"]
 mod lookups;
 #[path = "archive/mutation.rs"]

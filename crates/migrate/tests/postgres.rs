@@ -6,6 +6,9 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "common/bolt_writer.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod bolt_writer;
 #[path = "common/command.rs"]
 mod command;
 #[path = "postgres/copies.rs"]
@@ -18,6 +21,11 @@ mod drafts;
 mod guide;
 #[path = "postgres/guided.rs"]
 mod guided;
+#[path = "common/kv.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod kv;
+#[path = "postgres/lnd.rs"]
+mod lnd;
 #[path = "postgres/names.rs"]
 mod names;
 #[path = "postgres/sources.rs"]

@@ -41,7 +41,7 @@ pub enum ReadOnly {
 /// An archive as a [`Backend`] whose claims and commits are refused.
 ///
 /// Records are found by the index. What is read is checked: the block, the record, and that index
-/// and blocks agree there. The digest, which takes all blocks, is checked by
+/// and blocks agree there. The SHA-256, which takes all blocks, is checked by
 /// [`check`](super::check()) alone.
 #[derive(Debug)]
 pub struct ArchiveBackend {

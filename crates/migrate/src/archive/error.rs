@@ -36,6 +36,10 @@ impl From<ArchiveError> for BackendError {
     fn from(error: ArchiveError) -> BackendError {
         match error {
             ArchiveError::Read(_) => BackendError::Unavailable(Arc::new(error)),
+            // By its name a reader knows where to go on.
+            ArchiveError::Damage { place: Place::Record { key: Some(ref key), .. }, .. } => {
+                BackendError::Corrupt { record: key.clone(), cause: Arc::new(error) }
+            }
             ArchiveError::Damage { place, fault } => {
                 BackendError::Corrupt { record: place.to_string(), cause: Arc::new(fault) }
             }
@@ -187,7 +191,7 @@ pub enum Fault {
     /// Counts of kinds are out of order, or there is one of nothing.
     #[error("the counts of kinds are not in their one form")]
     Counts,
-    /// The digest is not that of the records.
-    #[error("the digest is not that of the records")]
-    Digest,
+    /// The SHA-256 is not that of the records.
+    #[error("the SHA-256 is not that of the records")]
+    Sha256,
 }

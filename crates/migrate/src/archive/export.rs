@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::writer::{ArchiveWriter, WriteError};
 use crate::progress::Progress;
 use crate::records::Records;
+use crate::store::is_content;
 
 /// Why a store could not be written into an archive.
 #[derive(Debug, Error)]
@@ -22,7 +23,7 @@ pub enum ExportError {
     Write(#[from] WriteError),
 }
 
-/// Adds every record of a store that comes after the last one of the archive.
+/// Adds every record of a store's content that comes after the last one of the archive.
 ///
 /// # Errors
 /// `Read`, `Write`.
@@ -39,7 +40,10 @@ pub fn export<W: Write>(
             _ => KeyRange::all(kind),
         };
         for record in Records::new(source, range) {
-            writer.add(record?)?;
+            let record = record?;
+            if is_content(&record) {
+                writer.add(record)?;
+            }
             progress.add(1);
         }
     }

@@ -51,7 +51,7 @@ impl Footer {
         out.extend_from_slice(&index_at.to_be_bytes());
         out.extend_from_slice(&(at + footer_len as u64).to_be_bytes());
         out.extend_from_slice(&contents.records.to_be_bytes());
-        out.extend_from_slice(contents.digest.as_byte_array());
+        out.extend_from_slice(contents.sha256.as_byte_array());
         out.push(contents.counts.len() as u8);
         for (kind, count) in &contents.counts {
             out.push(*kind as u8);
@@ -93,8 +93,8 @@ impl Footer {
         let index_at = fields.try_get_u64().map_err(|_| Fault::Cut)?;
         let len = fields.try_get_u64().map_err(|_| Fault::Cut)?;
         let records = fields.try_get_u64().map_err(|_| Fault::Cut)?;
-        let (digest, mut fields) = fields.split_first_chunk::<32>().ok_or(Fault::Cut)?;
-        let digest = sha256::Hash::from_byte_array(*digest);
+        let (sha256, mut fields) = fields.split_first_chunk::<32>().ok_or(Fault::Cut)?;
+        let sha256 = sha256::Hash::from_byte_array(*sha256);
         let kinds = fields.try_get_u8().map_err(|_| Fault::Cut)?;
         let mut counts = BTreeMap::new();
         for _ in 0..kinds {
@@ -109,7 +109,7 @@ impl Footer {
         if !fields.is_empty() {
             return Err(Fault::Trailing);
         }
-        Ok(Footer { blocks, index_at, len, contents: Contents { records, counts, digest } })
+        Ok(Footer { blocks, index_at, len, contents: Contents { records, counts, sha256 } })
     }
 }
 

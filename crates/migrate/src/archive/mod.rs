@@ -1,7 +1,7 @@
 //! Archives: a store as one neutral file, to be kept, compared and restored anywhere.
 //!
 //! The format is described byte by byte in `docs/archive.md`. Equal content gives equal bytes, and an
-//! equal [digest](Contents::digest) whatever compressed it.
+//! equal [SHA-256](Contents::sha256) whatever compressed it.
 //!
 //! * [`ArchiveWriter`] takes records in key order, into a file or a pipe; [`export`] feeds it.
 //! * [`ArchiveReader`] reads from the first byte to the last and checks everything; [`check`] reports

@@ -152,5 +152,5 @@ fn require_equal(found: &Footer, stated: &Footer) -> Result<(), Fault> {
         let count = |contents: &Contents| contents.counts.get(&kind).copied().unwrap_or(0);
         require("number of records of a kind", count(found), count(stated))?;
     }
-    if found.digest == stated.digest { Ok(()) } else { Err(Fault::Digest) }
+    if found.sha256 == stated.sha256 { Ok(()) } else { Err(Fault::Sha256) }
 }

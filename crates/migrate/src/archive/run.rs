@@ -16,9 +16,9 @@ pub struct Contents {
     pub records: u64,
     /// Number of records by kind, without those of which there are none.
     pub counts: BTreeMap<Kind, u64>,
-    /// SHA-256 of all records one behind the other, as they are before compression. Archives with
-    /// an equal digest hold equal records, whatever release wrote them.
-    pub digest: sha256::Hash,
+    /// SHA-256 of all records one behind the other, as they are before compression. Archives where it
+    /// is equal hold equal records, whatever release wrote them.
+    pub sha256: sha256::Hash,
 }
 
 /// The blocks so far.
@@ -29,7 +29,7 @@ pub(super) struct Run {
     /// Key of the last record.
     pub(super) last: Option<Bytes>,
     counts: BTreeMap<Kind, u64>,
-    digest: sha256::HashEngine,
+    sha256: sha256::HashEngine,
 }
 
 impl Run {
@@ -47,7 +47,7 @@ impl Run {
     pub(super) fn add(&mut self, offset: u64, first: Bytes, last: Bytes, content: &[u8]) {
         self.index.push(IndexEntry { offset, first });
         self.last = Some(last);
-        self.digest.input(content);
+        self.sha256.input(content);
     }
 
     /// What the blocks hold.
@@ -55,7 +55,7 @@ impl Run {
         Contents {
             records: self.counts.values().sum(),
             counts: self.counts.clone(),
-            digest: sha256::Hash::from_engine(self.digest.clone()),
+            sha256: sha256::Hash::from_engine(self.sha256.clone()),
         }
     }
 }

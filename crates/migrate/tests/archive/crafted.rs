@@ -124,10 +124,10 @@ fn a_block_of_another_archive() {
         sketch.blocks[0] = SketchBlock::new(0, &other);
         assert_eq!(sketch.blocks[0].bytes().len(), Sketch::new(&few()).blocks[0].bytes().len());
     });
-    // Nothing but the digest is against it.
+    // Nothing but the SHA-256 is against it.
     assert_eq!(
         told(&sketch),
-        ("damage: footer: the digest is not that of the records".to_owned(), true)
+        ("damage: footer: the SHA-256 is not that of the records".to_owned(), true)
     );
 }
 
@@ -360,9 +360,9 @@ fn a_footer_that_lies() {
     let sketch = lying(|sketch| sketch.footer.counts[0].1 += 1);
     let kind = is("number of records of a kind", 3, 4);
     assert_eq!(told(&sketch), (format!("damage: {kind}"), true));
-    let sketch = lying(|sketch| sketch.footer.digest[31] ^= 1);
-    let digest = "damage: footer: the digest is not that of the records".to_owned();
-    assert_eq!(told(&sketch), (digest, true));
+    let sketch = lying(|sketch| sketch.footer.sha256[31] ^= 1);
+    let sha256 = "damage: footer: the SHA-256 is not that of the records".to_owned();
+    assert_eq!(told(&sketch), (sha256, true));
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn agree_on(archive: &dyn Backend, store: &dyn Backend, keys: &[RecordKey], limi
 #[test]
 fn of_every_kind() {
     let trial = Trial::new();
-    trial.put(&exported(&imported()));
+    trial.put(&exported(&imported("node.db")));
     let archive = open(&trial.path());
     let store = restored(&archive);
     let keys: Vec<_> = records(&archive).unwrap().iter().map(Record::key).collect();

@@ -18,7 +18,14 @@ use tempfile::TempDir;
 use crate::command::fixture;
 
 pub(crate) fn final_htlc(scid: u64, id: u64) -> Record {
-    let outcome = FinalHtlc { settled: id == 0, offchain: false };
+    with_outcome(scid, id, FinalHtlc { settled: id == 0, offchain: false })
+}
+
+pub(crate) fn settled_htlc(scid: u64, id: u64) -> Record {
+    with_outcome(scid, id, FinalHtlc { settled: true, offchain: true })
+}
+
+fn with_outcome(scid: u64, id: u64, outcome: FinalHtlc) -> Record {
     let (scid, id) = (ShortChannelId(scid), HtlcId(id));
     Record::Channel(chanstate::Record::FinalHtlc(FinalHtlcRecord { scid, id, outcome }))
 }
@@ -52,9 +59,9 @@ pub(crate) fn three_blocks() -> Vec<Record> {
     states.chain([meta("last", b"of all")]).collect()
 }
 
-/// A database of lnd with every kind of record, imported.
-pub(crate) fn imported() -> MemoryBackend {
-    let source = LndSource::open(&fixture("node.db"), false).unwrap();
+/// A database of lnd, imported.
+pub(crate) fn imported(name: &str) -> MemoryBackend {
+    let source = LndSource::open(&fixture(name), false).unwrap();
     let silent = Progress::silent();
     let refused = check::check(&source, &silent, &mut |_| {}).unwrap().refused;
     let store = MemoryBackend::new();

@@ -36,7 +36,7 @@ pub(crate) struct SketchFooter {
     pub(crate) index_at: u64,
     pub(crate) len: u64,
     pub(crate) records: u64,
-    pub(crate) digest: [u8; 32],
+    pub(crate) sha256: [u8; 32],
     pub(crate) counts: Vec<(u8, u64)>,
     pub(crate) own_len: u32,
 }
@@ -135,7 +135,7 @@ impl Sketch {
             index_at: at,
             len: at + 24 + self.index_len + u64::from(own_len),
             records: counts.iter().map(|(_, count)| count).sum(),
-            digest: sha256::Hash::hash(&content).to_byte_array(),
+            sha256: sha256::Hash::hash(&content).to_byte_array(),
             counts,
             own_len,
         };
@@ -171,7 +171,7 @@ impl Sketch {
         for field in [footer.index_at, footer.len, footer.records] {
             out.extend(field.to_be_bytes());
         }
-        out.extend(footer.digest);
+        out.extend(footer.sha256);
         out.push(footer.counts.len() as u8);
         for (kind, count) in &footer.counts {
             out.push(*kind);

@@ -62,6 +62,19 @@ impl Database {
         url.into()
     }
 
+    /// Names lnd's table in it.
+    pub(crate) fn lnd_url(&self) -> String {
+        format!("lnd-{}", self.url)
+    }
+
+    /// Names lnd's table in it, for another role.
+    pub(crate) fn lnd_url_as(&self, role: &str, password: &str) -> String {
+        let mut url = self.url.clone();
+        url.set_username(role).unwrap();
+        url.set_password(Some(password)).unwrap();
+        format!("lnd-{url}")
+    }
+
     pub(crate) fn password(&self) -> &str {
         self.url.password().expect("the server asks for a password")
     }

@@ -222,10 +222,14 @@ fn verdict_on(source: &Opened, findings: &CheckReport, options: CopyOptions) -> 
 /// What a target takes.
 fn fits(to: &StoreUrl) -> Fits {
     match to {
-        StoreUrl::Server(_) | StoreUrl::File { engine: Engine::Sqlite, .. } => sqlstore::fits,
-        StoreUrl::File { engine: Engine::Archive, .. } => archive::fits,
+        StoreUrl::Server(server) => {
+            let options = server.options();
+            Box::new(move |record| options.fits(record))
+        }
+        StoreUrl::File { engine: Engine::Sqlite, .. } => Box::new(sqlstore::fits),
+        StoreUrl::File { engine: Engine::Archive, .. } => Box::new(archive::fits),
         // A key-value engine keeps any record.
-        StoreUrl::File { .. } | StoreUrl::LndServer(_) => |_| Ok(()),
+        StoreUrl::File { .. } | StoreUrl::LndServer(_) => Box::new(|_| Ok(())),
     }
 }
 

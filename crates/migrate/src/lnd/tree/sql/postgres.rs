@@ -3,6 +3,7 @@
 //! Everything is read in one transaction that shows one state. Its connection lives on a thread of its
 //! own, so that callers may run on any runtime or none.
 
+use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -43,9 +44,9 @@ const WHOLE: &str = "set local enable_seqscan = on; set local enable_bitmapscan 
                      set local enable_sort = on";
 
 /// Where lnd's table is: a database, and a table in it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Place {
-    // Boxed, since it is large. Holds the password, which it does not show.
+    // Boxed, since it is large.
     server: Box<PgConnectOptions>,
     schema: String,
     name: String,
@@ -96,6 +97,13 @@ impl Place {
     fn quoted(&self) -> String {
         let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
         format!("{}.{}", quote(&self.schema), quote(&self.name))
+    }
+}
+
+// The server's options hold the password.
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Place").field(&self.quoted()).finish()
     }
 }
 

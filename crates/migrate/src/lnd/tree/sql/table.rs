@@ -31,6 +31,9 @@ pub(super) struct EntryRow {
     pub(super) sequence: Option<i64>,
 }
 
+/// The parent and the key of a row.
+pub(super) type Up = (Option<i64>, Vec<u8>);
+
 impl Table {
     pub(super) fn new(engine: Box<dyn Engine>) -> Table {
         let table = engine.table();
@@ -91,7 +94,7 @@ impl Table {
     }
 
     /// The parent and the key of a row; `None` if there is no such row.
-    pub(super) fn up(&self, id: i64) -> Result<Option<(Option<i64>, Vec<u8>)>, EngineError> {
+    pub(super) fn up(&self, id: i64) -> Result<Option<Up>, EngineError> {
         let rows = self.engine.rows(&self.texts.up, &[Cell::Integer(id)])?;
         let found = rows.into_iter().next();
         Ok(found.map(|mut row| (row.integer(), row.bytes().unwrap_or_default())))
