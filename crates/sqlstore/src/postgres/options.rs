@@ -232,6 +232,18 @@ mod tests {
     }
 
     #[test]
+    fn a_record_over_the_largest_commit_does_not_fit() {
+        let record = |len| {
+            let value = vec![0; len].into();
+            channelcoord::Record::Meta(channelcoord::MetaRecord { name: "a".into(), value })
+        };
+        let options = options().largest_commit(1000);
+        assert!(options.fits(record(500).as_ref()).is_ok());
+        let misfit = options.fits(record(1000).as_ref()).unwrap_err();
+        assert!(misfit.to_string().contains("1000 at most"), "{misfit}");
+    }
+
+    #[test]
     fn instances_are_told_apart() {
         assert_ne!(options().instance, options().instance);
     }
