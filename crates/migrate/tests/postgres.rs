@@ -28,6 +28,8 @@ mod kv;
 mod lnd;
 #[path = "postgres/names.rs"]
 mod names;
+#[path = "postgres/preflight.rs"]
+mod preflight;
 #[path = "postgres/sources.rs"]
 mod sources;
 #[path = "postgres/table.rs"]

@@ -24,8 +24,9 @@ fn refuse(record: RecordRef<'_>) -> Option<Verdict> {
     Some(Verdict::Refused { record: record.key(), cause })
 }
 
-/// Whether a record fits the columns of its table, in SQLite as in PostgreSQL. A commit refuses the
-/// sets with records that do not; this asks before anything is written.
+/// Whether a record fits the columns of its table, in SQLite as in PostgreSQL, which has a further
+/// limit: [`PostgresOptions::fits`](crate::PostgresOptions::fits). A commit refuses the sets with
+/// records that do not; this asks before anything is written.
 ///
 /// # Errors
 /// What is too large.

@@ -12,7 +12,7 @@ use super::input::{Input, checked, seal};
 pub const MAGIC: [u8; 8] = *b"\x89CHANAR\n";
 
 /// The format that is written.
-pub const FORMAT_VERSION: u16 = 1;
+pub const FORMAT: u16 = 1;
 
 const ZSTD: u8 = 1;
 
@@ -34,7 +34,7 @@ impl Header {
 
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = MAGIC.to_vec();
-        out.extend_from_slice(&FORMAT_VERSION.to_be_bytes());
+        out.extend_from_slice(&FORMAT.to_be_bytes());
         out.extend_from_slice(&0u16.to_be_bytes());
         out.push(ZSTD);
         let name = self.writer.as_bytes();
@@ -56,8 +56,8 @@ impl Header {
         let (format, flags) = (fields.get_u16(), fields.get_u16());
         let (compression, len) = (fields.get_u8(), fields.get_u8());
         // Of a newer format nothing is known but where its number stands.
-        if format != FORMAT_VERSION {
-            return Err(fail(Fault::Version { found: format, newest: FORMAT_VERSION }));
+        if format != FORMAT {
+            return Err(fail(Fault::Version { found: format, newest: FORMAT }));
         }
         let rest = input.bytes(u64::from(len) + 4, Place::Header)?;
         let whole = [&magic[..], &fixed, &rest].concat();

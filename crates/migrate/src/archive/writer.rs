@@ -4,9 +4,11 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use channelcoord::Record;
+use channelcoord::{Record, RecordRef};
+use chanstate::Cause;
 use chanstate::key::RecordKey;
 use thiserror::Error;
 
@@ -103,10 +105,7 @@ impl<W: Write> ArchiveWriter<W> {
         }
         self.value.clear();
         record.as_ref().encode_to(&mut self.value);
-        let len = RECORD_OVERHEAD + key.len() + self.value.len();
-        if len > MAX_CONTENT {
-            return Err(WriteError::TooLong { record: name, len });
-        }
+        let len = require_fitting(&name, key.len(), self.value.len())?;
         if self.content.len() + len > CONTENT {
             self.close_block()?;
         }
@@ -215,5 +214,25 @@ fn foreign(error: ArchiveError) -> WriteError {
     match error {
         ArchiveError::Read(error) => error.into(),
         damage => WriteError::Foreign(damage),
+    }
+}
+
+/// Whether an archive holds a record.
+///
+/// # Errors
+/// `TooLong`.
+pub fn fits(record: RecordRef<'_>) -> Result<(), Cause> {
+    let record = unversioned(record.to_owned());
+    let name = record.key();
+    let (key, value) = (name.to_bytes().len(), record.as_ref().encode().len());
+    require_fitting(&name, key, value).map(drop).map_err(|error| Arc::new(error) as Cause)
+}
+
+/// Length of a record in an archive.
+fn require_fitting(name: &RecordKey, key: usize, value: usize) -> Result<usize, WriteError> {
+    let len = RECORD_OVERHEAD + key + value;
+    match len > MAX_CONTENT {
+        true => Err(WriteError::TooLong { record: name.clone(), len }),
+        false => Ok(len),
     }
 }

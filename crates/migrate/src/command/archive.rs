@@ -30,7 +30,7 @@ pub(super) fn fill(
 ) -> Result<(), Failure> {
     match source {
         Opened::Store(store) => {
-            report.records = write(from, store.as_ref(), to, &place.archive, watch)?;
+            write(from, store.as_ref(), to, &place.archive, watch)?;
         }
         // An import is in another order, and reads what it wrote.
         Opened::Lnd(_) => {
@@ -43,14 +43,14 @@ pub(super) fn fill(
     prove(to, &place.archive, watch)
 }
 
-/// Writes what the archive does not have yet. Returns the number of its records.
+/// Writes what the archive does not have yet.
 fn write(
     from: &StoreUrl,
     store: &dyn Backend,
     to: &StoreUrl,
     path: &Path,
     watch: &dyn Watch,
-) -> Result<u64, Failure> {
+) -> Result<(), Failure> {
     let failed = |error: WriteError| Failure::access(to, &error);
     let mut writer = match path.try_exists() {
         Ok(true) => ArchiveWriter::resume(path),
@@ -64,9 +64,8 @@ fn write(
         ExportError::Write(error @ WriteError::TooLong { .. }) => Failure::content(from, &error),
         ExportError::Write(error) => failed(error),
     })?;
-    let (file, contents) = writer.finish().map_err(failed)?;
-    file.sync_all().map_err(|error| failed(error.into()))?;
-    Ok(contents.records)
+    let (file, _) = writer.finish().map_err(failed)?;
+    file.sync_all().map_err(|error| failed(error.into()))
 }
 
 /// Reads the archive as a check does.

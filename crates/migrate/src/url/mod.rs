@@ -124,20 +124,20 @@ impl StoreUrl {
         }
     }
 
-    /// The file, if the store is an archive.
-    pub fn archive(&self) -> Option<&Path> {
-        match self {
-            StoreUrl::File { engine: Engine::Archive, path } => Some(path),
-            _ => None,
-        }
-    }
-
     /// The same store, to belong to a node and a network when it is created. Files do not say whose
     /// they are.
     pub(crate) fn owned_by(&self, node: Option<PublicKey>, network: Option<Network>) -> StoreUrl {
         match self {
             StoreUrl::File { .. } | StoreUrl::LndServer(_) => self.clone(),
             StoreUrl::Server(server) => StoreUrl::Server(server.owned_by(node, network)),
+        }
+    }
+
+    /// The file, if the store is an archive.
+    pub fn archive(&self) -> Option<&Path> {
+        match self {
+            StoreUrl::File { engine: Engine::Archive, path } => Some(path),
+            _ => None,
         }
     }
 

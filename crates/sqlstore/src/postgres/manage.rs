@@ -51,10 +51,10 @@ impl PostgresOptions {
     /// `Setting`, `Engine`.
     pub fn server_version(self) -> Result<String, OpenError> {
         run(async move {
-            const DOING: &str = "reading the version of the server";
             let server = Server::new(&self);
             let mut connection = server.connect(Purpose::Read).await?;
             let text = "select split_part(current_setting('server_version'), ' ', 1)";
+            const DOING: &str = "reading the version of the server";
             let row = server.limit(DOING, sqlx::query(text).fetch_one(&mut connection)).await?;
             Ok(row.try_get(0).map_err(Fault::doing(DOING))?)
         })
@@ -159,7 +159,8 @@ async fn standing(
                 (select sum(pg_total_relation_size(c.oid))::int8 \
                 from pg_class c join pg_namespace n on n.oid = c.relnamespace \
                 where n.nspname = $1 and c.relkind = 'r'), encode(i.node, 'hex'), i.network \
-                from store s left join identity i on i.id = 1 left join lease l on l.id = 1 and l.until > clock_timestamp() \
+                from store s left join identity i on i.id = 1 \
+                left join lease l on l.id = 1 and l.until > clock_timestamp() \
                 where s.id = 1";
     const DOING: &str = "reading where the store stands";
     let asking = sqlx::query(text).bind(&options.schema).fetch_one(connection);

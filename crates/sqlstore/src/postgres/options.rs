@@ -8,12 +8,15 @@ use std::time::Duration;
 
 use bitcoin::Network;
 use bitcoin::secp256k1::{PublicKey, rand};
+use channelcoord::RecordRef;
+use chanstate::Cause;
 use sqlx::postgres::PgConnectOptions;
 use thiserror::Error;
 
 use super::size;
 use crate::open::OpenError;
 use crate::schema::{STEPS, Step};
+use crate::verdict::fits;
 
 /// Longest name that PostgreSQL keeps whole.
 const LONGEST_NAME: usize = 63;
@@ -161,6 +164,16 @@ impl PostgresOptions {
         self.steps.iter().map(|step| step.version).max().unwrap_or_default()
     }
 
+    /// Whether a record fits, into the columns of its table and into a commit. A commit refuses the
+    /// sets with records that do not; this asks before anything is written, and without the server.
+    ///
+    /// # Errors
+    /// What is too large.
+    pub fn fits(&self, record: RecordRef<'_>) -> Result<(), Cause> {
+        fits(record)?;
+        size::require_fitting(record, self.largest).map_err(|error| Arc::new(error) as Cause)
+    }
+
     /// Where the store is, without secrets.
     pub(crate) fn name(&self) -> String {
         let Self { server, schema, .. } = self;
@@ -216,6 +229,18 @@ mod tests {
     fn a_password_is_not_shown() {
         let shown = format!("{:?}", options());
         assert_eq!(shown, "PostgresOptions(\"schema chanstore of nodes at host:7\")");
+    }
+
+    #[test]
+    fn a_record_over_the_largest_commit_does_not_fit() {
+        let record = |len| {
+            let value = vec![0; len].into();
+            channelcoord::Record::Meta(channelcoord::MetaRecord { name: "a".into(), value })
+        };
+        let options = options().largest_commit(1000);
+        assert!(options.fits(record(500).as_ref()).is_ok());
+        let misfit = options.fits(record(1000).as_ref()).unwrap_err();
+        assert!(misfit.to_string().contains("1000 at most"), "{misfit}");
     }
 
     #[test]

@@ -44,6 +44,12 @@ pub(crate) fn refuse(set: &ChangeSet, largest: usize) -> Option<Verdict> {
     Some(Verdict::Refused { record, cause: Arc::new(TooLarge { bytes, largest }) })
 }
 
+/// Whether a record fits into a statement of its own.
+pub(crate) fn require_fitting(record: RecordRef<'_>, largest: usize) -> Result<(), TooLarge> {
+    let bytes = of_record(record);
+    if bytes > largest { Err(TooLarge { bytes, largest }) } else { Ok(()) }
+}
+
 /// Bytes that a key takes, with the number of its set and a version.
 fn of_key(key: &RecordKey) -> usize {
     let values = keys::values(table::of_kind(key.kind), key);

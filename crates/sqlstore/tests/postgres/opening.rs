@@ -101,8 +101,15 @@ fn a_newer_schema_and_another_history_are_refused() {
 fn a_store_is_of_the_node_and_network_that_were_named_first() {
     let store = Store::new();
     let options = || store.options.clone();
+    let owner = || {
+        let standing = options().standing().unwrap();
+        (standing.node, standing.network)
+    };
+    assert_eq!(owner(), (None, None));
     options().node(node(1)).open().unwrap();
+    assert_eq!(owner(), (Some(node(1).to_string()), None));
     options().network(Network::Regtest).open().unwrap();
+    assert_eq!(owner(), (Some(node(1).to_string()), Some("regtest".to_owned())));
     options().node(node(1)).network(Network::Regtest).open().unwrap();
     options().open().unwrap();
     let refused = options().node(node(2)).open().unwrap_err();
@@ -112,6 +119,14 @@ fn a_store_is_of_the_node_and_network_that_were_named_first() {
     for opened in [wrong().open(), wrong().open_existing(), wrong().open_read_only()] {
         assert!(matches!(opened, Err(OpenError::Owner { what: "network", .. })), "{opened:?}");
     }
+}
+
+#[test]
+fn a_server_tells_its_version_where_there_is_no_store() {
+    let (options, _) = options();
+    let version = options.server_version().unwrap();
+    let major: u32 = version.split('.').next().unwrap().parse().unwrap();
+    assert!(major >= 13, "{version}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! How large the target will be, and how long the copy takes: told from a sample of its records,
 //! written to a scratch store at the target's place and read again.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,10 +11,11 @@ use serde::Serialize;
 use tempfile::TempDir;
 
 use super::rehearsal::Seen;
+use crate::archive::{self, ArchiveWriter};
 use crate::opened::{self, Failure};
 use crate::progress::{Clock, Progress};
 use crate::records::Records;
-use crate::url::{ServerUrl, StoreUrl};
+use crate::url::{Engine, ServerUrl, StoreUrl};
 
 /// What a copy will take. Measured, but an estimate: later records may differ from the sample, and
 /// the machine may be busier.
@@ -21,6 +23,8 @@ use crate::url::{ServerUrl, StoreUrl};
 pub struct Estimate {
     /// Size of the target in bytes.
     pub bytes: u64,
+    /// Bytes that its place must have room for while it is copied.
+    pub room: u64,
     /// Time in seconds.
     pub seconds: f64,
     /// Records of the sample.
@@ -32,8 +36,11 @@ pub struct Estimate {
 /// What the sample took.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Measured {
+    /// Size of an empty store, and with the sample.
     empty: u64,
     full: u64,
+    /// Size of an archive of the sample, if that is the target.
+    archive: Option<u64>,
     written: Duration,
     read: Duration,
 }
@@ -62,11 +69,14 @@ fn scale(measured: Measured, seen: &Seen, rehearsed: Duration) -> Estimate {
         0 => 1.0,
         bytes => all.bytes as f64 / bytes as f64,
     };
-    let Measured { empty, full, written, read } = measured;
-    let grown = full.saturating_sub(empty) as f64 * share;
+    let Measured { empty, full, archive, written, read } = measured;
+    let store = empty + (full.saturating_sub(empty) as f64 * share) as u64;
+    let archive = archive.map(|bytes| (bytes as f64 * share) as u64);
     let target = (written + read * TARGET_PASSES).as_secs_f64() * share;
     Estimate {
-        bytes: empty + grown as u64,
+        bytes: archive.unwrap_or(store),
+        // An archive of lnd's state is made of a store beside it.
+        room: store + archive.unwrap_or_default(),
         seconds: (rehearsed * SOURCE_PASSES).as_secs_f64() + target,
         sampled: sampled.records,
         records: all.records,
@@ -94,10 +104,36 @@ fn measure(
     let peak = scratch.size()?;
     let began = clock.now();
     read(store.as_ref()).map_err(|error| Failure::of_backend(to, &error))?;
+    let archive = to.archive().is_some().then(|| archive_size(store.as_ref(), to)).transpose()?;
     let read = clock.now().saturating_sub(began);
     pollster::block_on(store.release()).map_err(|error| failed(&error))?;
     drop(store);
-    Ok(Measured { empty, full: scratch.size()?.max(peak), written, read })
+    Ok(Measured { empty, full: scratch.size()?.max(peak), archive, written, read })
+}
+
+/// Writes an archive that nobody keeps.
+fn archive_size(store: &dyn Backend, to: &StoreUrl) -> Result<u64, Failure> {
+    let mut size = Counted(0);
+    let written = ArchiveWriter::new(&mut size).map_err(|error| Failure::access(to, &error));
+    let mut writer = written?;
+    archive::export(store, &mut writer, &Progress::silent())
+        .map_err(|error| Failure::access(to, &error))?;
+    writer.finish().map_err(|error| Failure::access(to, &error))?;
+    Ok(size.0)
+}
+
+/// Counts what is written.
+struct Counted(u64);
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn read(store: &dyn Backend) -> Result<(), channelcoord::BackendError> {
@@ -127,7 +163,9 @@ impl Scratch {
                     tempfile::Builder::new().prefix(".migrate-scratch-").tempdir_in(parent(path));
                 let dir = dir.map_err(|error| failed(&error))?;
                 let path = dir.path().join("store");
-                Scratch { url: StoreUrl::File { engine: *engine, path }, place: Place::Dir(dir) }
+                // An archive is made of a store.
+                let engine = if to.archive().is_some() { Engine::Sqlite } else { *engine };
+                Scratch { url: StoreUrl::File { engine, path }, place: Place::Dir(dir) }
             }
             StoreUrl::Server(server) => {
                 let schema = format!("migrate_scratch_{:016x}", fastrand::u64(..));
@@ -186,10 +224,15 @@ mod tests {
         }
         seen.sampled.add(record("a").as_ref());
         let seconds = Duration::from_secs;
-        let measured = Measured { empty: 1000, full: 1500, written: seconds(2), read: seconds(1) };
-        let estimate = scale(measured, &seen, seconds(3));
-        let expected = Estimate { bytes: 3000, seconds: 3.0 * 3.0 + 16.0, sampled: 1, records: 4 };
-        assert_eq!(estimate, expected);
+        let (written, read) = (seconds(2), seconds(1));
+        let measured = Measured { empty: 1000, full: 1500, archive: None, written, read };
+        let expected =
+            Estimate { bytes: 3000, room: 3000, seconds: 9.0 + 16.0, sampled: 1, records: 4 };
+        assert_eq!(scale(measured, &seen, seconds(3)), expected);
+        // Store and archive are there at once.
+        let measured = Measured { archive: Some(50), ..measured };
+        let expected = Estimate { bytes: 200, room: 3200, ..expected };
+        assert_eq!(scale(measured, &seen, seconds(3)), expected);
     }
 
     #[test]

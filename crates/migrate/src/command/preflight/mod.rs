@@ -37,7 +37,7 @@ use crate::tally::Tally;
 use crate::text::counted;
 use crate::url::{Engine, StoreUrl};
 use crate::writer::Writer;
-use crate::{bolt, lnd};
+use crate::{archive, bolt, lnd};
 
 /// What was found before a copy.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -222,12 +222,14 @@ fn verdict_on(source: &Opened, findings: &CheckReport, options: CopyOptions) -> 
 /// What a target takes.
 fn fits(to: &StoreUrl) -> Fits {
     match to {
-        // An archive can be restored anywhere.
-        StoreUrl::Server(_) | StoreUrl::File { engine: Engine::Sqlite | Engine::Archive, .. } => {
-            sqlstore::fits
+        StoreUrl::Server(server) => {
+            let options = server.options();
+            Box::new(move |record| options.fits(record))
         }
+        StoreUrl::File { engine: Engine::Sqlite, .. } => Box::new(sqlstore::fits),
+        StoreUrl::File { engine: Engine::Archive, .. } => Box::new(archive::fits),
         // A key-value engine keeps any record.
-        StoreUrl::File { .. } | StoreUrl::LndServer(_) => |_| Ok(()),
+        StoreUrl::File { .. } | StoreUrl::LndServer(_) => Box::new(|_| Ok(())),
     }
 }
 

@@ -21,7 +21,7 @@ use crate::tally::Tally;
 const SAMPLE: u64 = 8 << 20;
 
 /// Whether a target can hold a record.
-pub(super) type Fits = fn(RecordRef<'_>) -> Result<(), Cause>;
+pub(super) type Fits = Box<dyn Fn(RecordRef<'_>) -> Result<(), Cause> + Send + Sync>;
 
 /// What passed by.
 #[derive(Default)]

@@ -20,7 +20,7 @@ pub(super) fn check(to: &StoreUrl, estimate: &Estimate) -> Check {
     match rustix::fs::statvfs(&place) {
         Ok(disk) => {
             let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-            judge(NAME, free, estimate.bytes, &place.display().to_string())
+            judge(NAME, free, estimate.room, &place.display().to_string())
         }
         Err(error) => Check::note(NAME, format!("free space at {}: {error}", place.display())),
     }
