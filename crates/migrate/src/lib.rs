@@ -2,6 +2,7 @@
 //!
 //! The binary `migrate` is a thin command line over [`command`].
 
+pub mod archive;
 pub mod bolt;
 pub mod command;
 pub mod counts;

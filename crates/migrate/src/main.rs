@@ -3,11 +3,12 @@
 mod terminal;
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::KindFormatter;
 use clap::{Parser, Subcommand};
-use migrate::command::{self, CopyOptions};
+use migrate::command::{self, CopyOptions, DigestOptions, DigestReport};
 use migrate::finding::{Finding, chain};
 use migrate::opened::{self, Failure};
 use migrate::url::{StoreUrl, UrlError};
@@ -17,9 +18,10 @@ use crate::terminal::Terminal;
 
 /// Moves the channel state of a Lightning node between stores, and out of lnd.
 ///
-/// Stores are named by URL: lnd-bolt:PATH, redb:PATH, sqlite:PATH, or for PostgreSQL
+/// Stores are named by URL: lnd-bolt:PATH, redb:PATH, sqlite:PATH, archive:PATH, or for PostgreSQL
 /// postgres://USER@HOST:PORT/DATABASE?schema=NAME. The path of an existing file is enough, its kind
-/// is recognised by its content. Without a schema, chanstore is meant. Put the password of a server
+/// is recognised by its content. An archive is one compressed file, written whole, to be kept and
+/// to be restored into a store by another copy. Without a schema, chanstore is meant. Put the password of a server
 /// into PGPASSWORD or ~/.pgpass: others can see a command line.
 ///
 /// Exit codes: 0 success, 1 the content stops the job (see each command), 2 usage, 3 something
@@ -49,7 +51,8 @@ enum Command {
         /// Store to copy.
         #[arg(long)]
         from: String,
-        /// Store to create, with its engine: redb:PATH, sqlite:PATH or postgres://...?schema=NAME.
+        /// Store to create, with its engine: redb:PATH, sqlite:PATH, archive:PATH or
+        /// postgres://...?schema=NAME.
         #[arg(long)]
         to: String,
         /// Check the source and write nothing.
@@ -74,7 +77,25 @@ enum Command {
         #[arg(long)]
         to: String,
     },
+    /// Sum a store up in digests, to compare it with another one that is not at hand.
+    ///
+    /// Two stores have the same digest if they hold the same, whatever their engines. Exit code 1:
+    /// damaged records, or differences from the digest given.
+    Digest {
+        /// The store.
+        store: String,
+        /// Tell the digest of each channel too, by funding outpoint.
+        #[arg(long)]
+        channels: bool,
+        /// Compare with what an earlier run told with --json, and name the channels that differ if
+        /// that was with --channels.
+        #[arg(long, value_name = "FILE")]
+        against: Option<PathBuf>,
+    },
     /// Read everything of a store and report damage and inconsistencies.
+    ///
+    /// An archive is read from its first byte to its last; its records are held against each other
+    /// only if all of it is sound.
     ///
     /// Exit code 1: damage or inconsistencies were found.
     Check {
@@ -153,9 +174,22 @@ fn run(cli: &Cli, terminal: &Terminal) -> Result<ExitCode, Failure> {
             tell(cli, terminal, report)?;
             Ok(code(same))
         }
+        Command::Digest { store, channels, against } => {
+            let against = against.as_deref().map(DigestReport::read).transpose()?;
+            let options = DigestOptions { channels: *channels, against };
+            let store = resolve(store)?;
+            let report = command::digest(&store, &open(&store)?, &options, terminal)?;
+            let same = report.is_same();
+            tell(cli, terminal, report)?;
+            Ok(code(same))
+        }
         Command::Check { store } => {
             let store = resolve(store)?;
-            let report = command::check(&store, &open(&store)?, terminal)?;
+            let report = match store.archive() {
+                // What is wrong with one that cannot be opened are findings too.
+                Some(path) => command::check_archive(&store, path, terminal)?,
+                None => command::check(&store, &open(&store)?, terminal)?,
+            };
             tell(cli, terminal, report)?;
             Ok(code(report.is_clean()))
         }

@@ -1,11 +1,13 @@
 //! Opening stores by name.
 
 use std::fs::File;
+use std::path::Path;
 
 use channelcoord::{Backend, BackendError, Head};
 use sqlstore::SqliteBackend;
 use thiserror::Error;
 
+use crate::archive::{ArchiveBackend, ArchiveError};
 use crate::finding::chain;
 use crate::lnd::source::{LndSource, SourceError};
 use crate::url::{Engine, ServerUrl, StoreUrl};
@@ -57,7 +59,7 @@ impl Failure {
 ///
 /// # Errors
 /// `Content` for an lnd file that must not be used (damaged as a whole, tombstoned, of an unknown
-/// version); `Access` for anything else.
+/// version) and for an archive that is cut or damaged; `Access` for anything else.
 pub fn open(url: &StoreUrl, allow_tombstoned: bool) -> Result<Opened, Failure> {
     let access = |error: &dyn std::error::Error| Failure::access(url, error);
     let (engine, path) = match url {
@@ -66,19 +68,14 @@ pub fn open(url: &StoreUrl, allow_tombstoned: bool) -> Result<Opened, Failure> {
             let store = server.options().open_read_only().map_err(|error| access(&error))?;
             return Ok(Opened::Store(Box::new(store)));
         }
-    };
-    // Opening a pipe would wait for somebody to write to it.
-    if std::fs::metadata(path).is_ok_and(|kind| !kind.is_file()) {
-        return Err(Failure::Access(format!("{url}: not a regular file")));
-    }
-    Ok(match engine {
-        Engine::LndBolt => {
-            let source = LndSource::open(path, allow_tombstoned);
-            Opened::Lnd(Box::new(source.map_err(|error| match is_access(&error) {
-                true => access(&error),
-                false => Failure::content(url, &error),
-            })?))
+        StoreUrl::LndServer(server) => {
+            return lnd(url, LndSource::open_postgres(server.place(), allow_tombstoned));
         }
+    };
+    require_file(url, path)?;
+    Ok(match engine {
+        Engine::LndBolt => lnd(url, LndSource::open(path, allow_tombstoned))?,
+        Engine::LndSqlite => lnd(url, LndSource::open_sqlite(path, allow_tombstoned))?,
         Engine::Redb => {
             Opened::Store(Box::new(redb().open_read_only(path).map_err(|error| access(&error))?))
         }
@@ -86,22 +83,52 @@ pub fn open(url: &StoreUrl, allow_tombstoned: bool) -> Result<Opened, Failure> {
             let store = SqliteBackend::open_read_only(path).map_err(|error| access(&error))?;
             Opened::Store(Box::new(store))
         }
+        Engine::Archive => {
+            Opened::Store(Box::new(ArchiveBackend::open(path).map_err(|error| match error {
+                ArchiveError::Read(_) => access(&error),
+                _ => Failure::content(url, &error),
+            })?))
+        }
     })
 }
 
-/// Whether a file cannot be read at all, rather than holds something that must not be used.
+fn lnd(url: &StoreUrl, opened: Result<LndSource, SourceError>) -> Result<Opened, Failure> {
+    match opened {
+        Ok(source) => Ok(Opened::Lnd(Box::new(source))),
+        Err(error) if is_access(&error) => Err(Failure::access(url, &error)),
+        Err(error) => Err(Failure::content(url, &error)),
+    }
+}
+
+/// Refuses a path that leads to something else than a file.
+pub(crate) fn require_file(url: &StoreUrl, path: &Path) -> Result<(), Failure> {
+    // Opening a pipe would wait for somebody to write to it.
+    match std::fs::metadata(path).is_ok_and(|kind| !kind.is_file()) {
+        true => Err(Failure::Access(format!("{url}: not a regular file"))),
+        false => Ok(()),
+    }
+}
+
+/// Whether a database cannot be read at all, rather than holds something that must not be used.
 fn is_access(error: &SourceError) -> bool {
     use crate::bolt::{FileError, OpenError};
-    matches!(
-        error,
+    use crate::lnd::tree::{ReadError, sql};
+    match error {
         SourceError::Open(
             OpenError::Open { .. }
-                | OpenError::NotAFile
-                | OpenError::Locked
-                | OpenError::Lock { .. }
-                | OpenError::Read { .. }
-        ) | SourceError::File(FileError::Io { .. } | FileError::OutOfMemory { .. })
-    )
+            | OpenError::NotAFile
+            | OpenError::Locked
+            | OpenError::Lock { .. }
+            | OpenError::Read { .. },
+        )
+        | SourceError::Read(ReadError::File(
+            FileError::Io { .. } | FileError::OutOfMemory { .. },
+        ))
+        | SourceError::Sql(sql::OpenError::NotAFile) => true,
+        SourceError::Read(ReadError::Sql(error))
+        | SourceError::Sql(sql::OpenError::Engine(error)) => !error.is_damage(),
+        _ => false,
+    }
 }
 
 /// redb with a cache that keeps memory flat: records are read and written once, in order.
@@ -122,7 +149,7 @@ pub fn open_damaged(url: &StoreUrl) -> Result<Option<Opened>, Failure> {
         StoreUrl::Server(server) => {
             Box::new(server.options().open_read_only().map_err(access)?.without_checksums())
         }
-        StoreUrl::File { .. } => return Ok(None),
+        StoreUrl::File { .. } | StoreUrl::LndServer(_) => return Ok(None),
     };
     Ok(Some(Opened::Store(store)))
 }
@@ -140,6 +167,9 @@ pub fn size(url: &StoreUrl) -> Result<u64, Failure> {
             let standing = server.options().standing();
             Ok(standing.map_err(|error| Failure::access(url, &error))?.bytes)
         }
+        StoreUrl::LndServer(server) => {
+            server.place().size().map_err(|error| Failure::access(url, &error))
+        }
     }
 }
 
@@ -152,6 +182,9 @@ pub enum Quiet {
     ByLock(File),
     /// Nothing is locked on a server, since a source is only read: it must not have moved.
     AsOf(Head),
+    /// lnd keeps its SQL databases to itself by no lock that a reader could take: they must not have
+    /// moved.
+    AsRead,
 }
 
 impl Quiet {
@@ -159,8 +192,16 @@ impl Quiet {
     ///
     /// # Errors
     /// `Access` while the store is in use.
-    pub fn of(url: &StoreUrl) -> Result<Quiet, Failure> {
+    pub fn of(url: &StoreUrl, store: &Opened) -> Result<Quiet, Failure> {
         let path = match url {
+            StoreUrl::LndServer(_) | StoreUrl::File { engine: Engine::LndSqlite, .. } => {
+                let Opened::Lnd(source) = store else { return Ok(Quiet::AsRead) };
+                return match source.tree().in_use() {
+                    Ok(None) => Ok(Quiet::AsRead),
+                    Ok(Some(user)) => Err(Failure::Access(format!("{url} is in use: {user}"))),
+                    Err(error) => Err(Failure::access(url, &error)),
+                };
+            }
             StoreUrl::Server(server) => return Ok(Quiet::AsOf(free_head(url, server)?)),
             StoreUrl::File { engine: Engine::Sqlite, path } => path,
             StoreUrl::File { .. } => return Ok(Quiet::ByReader),
@@ -182,11 +223,20 @@ impl Quiet {
     ///
     /// # Errors
     /// `Access` if one had.
-    pub fn confirm(&self, url: &StoreUrl) -> Result<(), Failure> {
-        match (self, url) {
-            (Quiet::AsOf(head), StoreUrl::Server(server)) if free_head(url, server)? != *head => {
+    pub fn confirm(&self, url: &StoreUrl, store: &Opened) -> Result<(), Failure> {
+        match (self, url, store) {
+            (Quiet::AsOf(head), StoreUrl::Server(server), _)
+                if free_head(url, server)? != *head =>
+            {
                 Err(Failure::Access(format!("{url} was in use while it was copied")))
             }
+            (Quiet::AsRead, _, Opened::Lnd(source)) => match source.tree().moved() {
+                Ok(None) => Ok(()),
+                Ok(Some(how)) => {
+                    Err(Failure::Access(format!("{url} was in use while it was copied: {how}")))
+                }
+                Err(error) => Err(Failure::access(url, &error)),
+            },
             _ => Ok(()),
         }
     }
@@ -211,7 +261,8 @@ fn free_head(url: &StoreUrl, server: &ServerUrl) -> Result<Head, Failure> {
 pub fn create(url: &StoreUrl, shown: &StoreUrl) -> Result<Box<dyn Backend>, Failure> {
     let access = |error: &dyn std::error::Error| Failure::access(shown, error);
     Ok(match url {
-        StoreUrl::File { engine: Engine::LndBolt, .. } => {
+        StoreUrl::File { engine: Engine::LndBolt | Engine::LndSqlite, .. }
+        | StoreUrl::LndServer(_) => {
             return Err(Failure::Usage("lnd's databases are only read".into()));
         }
         StoreUrl::File { engine: Engine::Redb, path } => {
@@ -219,6 +270,9 @@ pub fn create(url: &StoreUrl, shown: &StoreUrl) -> Result<Box<dyn Backend>, Fail
         }
         StoreUrl::File { engine: Engine::Sqlite, path } => {
             Box::new(SqliteBackend::create(path).map_err(|error| access(&error))?)
+        }
+        StoreUrl::File { engine: Engine::Archive, .. } => {
+            return Err(Failure::Usage("archives are written in one go, by a copy".into()));
         }
         StoreUrl::Server(server) => {
             Box::new(server.options().create().map_err(|error| access(&error))?)

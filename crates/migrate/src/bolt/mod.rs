@@ -35,6 +35,7 @@ use std::path::Path;
 pub use self::bucket::{Bucket, Entries, Entry};
 pub use self::error::{FileError, MetaFault, OpenError, PageFault, ReadError, TreeDamage};
 pub use self::meta::{FileInfo, MetaInfo};
+pub(crate) use self::path::BucketPath;
 pub use self::path::display_path;
 pub use self::survey::Survey;
 

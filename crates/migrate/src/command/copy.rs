@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::check::{CheckReport, job_failure};
 use super::draft::Draft;
-use super::{Watch, verify};
+use super::{Watch, archive, verify};
 use crate::lnd::source::{LndSource, Refused};
 use crate::lnd::{self, diff::DiffError, import::ImportError};
 use crate::opened::{self, Failure, Opened, Quiet};
@@ -35,6 +35,8 @@ pub struct CopyReport {
     pub residues: u64,
     /// Entries compared after the copy.
     pub verified: u64,
+    /// Digest of the copy.
+    pub digest: Option<String>,
     /// Damaged parts that were left out.
     pub skipped: Vec<String>,
     /// Buckets of an lnd database that belong to others and stay where they are.
@@ -62,15 +64,19 @@ pub fn copy(
         }
         false => Some(Draft::new(to)?),
     };
-    let quiet = Quiet::of(from)?;
+    let quiet = Quiet::of(from, source)?;
     let mut report = CopyReport { dry_run: options.dry_run, ..CopyReport::default() };
     let refused = preflight(from, source, &mut report, watch)?;
     refuse_findings(source, &report.findings, options)?;
     let Some(mut draft) = draft else { return Ok(report) };
-    {
-        let target = draft.create()?;
-        fill(from, source, &refused, to, target.as_ref(), &mut report, watch)?;
-        pollster::block_on(target.release()).map_err(|error| Failure::of_backend(to, &error))?;
+    match draft.archive() {
+        Some(place) => archive::fill(from, source, &refused, to, &place, &mut report, watch)?,
+        None => {
+            let target = draft.create()?;
+            fill(from, source, &refused, to, target.as_ref(), &mut report, watch)?;
+            pollster::block_on(target.release())
+                .map_err(|error| Failure::of_backend(to, &error))?;
+        }
     }
     let target = opened::open(draft.url(), false)?;
     let verified = verify::compare(from, source, &refused, to, &target, watch)?;
@@ -83,7 +89,8 @@ pub fn copy(
         )));
     }
     report.verified = verified.compared;
-    quiet.confirm(from)?;
+    report.digest = verified.digest;
+    quiet.confirm(from, source)?;
     draft.publish()?;
     Ok(report)
 }
@@ -143,7 +150,7 @@ fn other_tenants(from: &StoreUrl, lnd: &LndSource) -> Result<Vec<String>, Failur
     Ok(names.into_iter().map(|name| crate::bolt::display_path(&[name]).to_string()).collect())
 }
 
-fn fill(
+pub(super) fn fill(
     from: &StoreUrl,
     source: &Opened,
     refused: &Refused,
@@ -202,6 +209,9 @@ impl std::fmt::Display for CopyReport {
         }
         if self.dry_run {
             return write!(f, "dry run: nothing was written");
+        }
+        if let Some(digest) = &self.digest {
+            writeln!(f, "digest {digest}")?;
         }
         write!(
             f,

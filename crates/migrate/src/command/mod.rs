@@ -1,15 +1,19 @@
 //! The commands of `migrate`, without the command line.
 
+mod archive;
 mod check;
 mod copy;
+mod digest;
 mod draft;
 mod inspect;
 mod verify;
 
+pub use archive::check as check_archive;
 pub use check::{CheckReport, check};
 pub use copy::{CopyOptions, CopyReport, copy};
+pub use digest::{DigestOptions, DigestReport, digest};
 pub use inspect::{ChannelLine, Inspection, inspect};
-pub use verify::{VerifyReport, verify};
+pub use verify::{ChannelDifferences, KindCount, VerifyReport, verify};
 
 /// What a running command tells. Nothing of it is needed for the result.
 pub trait Watch: Sync {

@@ -3,17 +3,19 @@
 use std::collections::HashSet;
 use std::iter::Peekable;
 
+use bitcoin::OutPoint;
 use channelcoord::Backend;
 use thiserror::Error;
 
-use super::codec::keys::bucket as top;
+use super::codec::keys::{self, bucket as top};
 use super::codec::residue;
 use super::path::Path;
 use super::place::{Place, field_at};
 use super::residue::Residue;
 use super::source::{Content, LndEntry, LndSource, Refused, Walk};
+use super::tree::{Entry, ReadError};
 use super::view::{self, ViewError};
-use crate::bolt::{Entry, ReadError, display_path};
+use crate::bolt::display_path;
 use crate::progress::Progress;
 use crate::writer::{WriteError, Writer};
 
@@ -44,6 +46,18 @@ pub struct Difference {
     pub source: Option<Content>,
     /// What the view has.
     pub view: Option<Content>,
+}
+
+impl Difference {
+    /// Funding outpoint of the channel, where the path names it.
+    pub fn channel(&self) -> Option<OutPoint> {
+        let name = match self.path.first()?.as_slice() {
+            top::OPEN_CHANNELS => self.path.get(3)?,
+            top::HISTORICAL_CHANNELS | top::CLOSED_CHANNELS | top::OUTPOINTS => self.path.get(1)?,
+            _ => return None,
+        };
+        keys::decode_outpoint(name).ok()
+    }
 }
 
 impl std::fmt::Display for Difference {

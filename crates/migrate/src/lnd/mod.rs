@@ -2,7 +2,8 @@
 //!
 //! | Module | Does |
 //! |---|---|
-//! | [`source`] | opens the file, walks what belongs to channel state |
+//! | [`tree`] | buckets and values, whatever database holds them |
+//! | [`source`] | opens a database, walks what belongs to channel state |
 //! | [`codec`] | bytes of one value ↔ domain values |
 //! | [`channel`], [`package`] | the values of one channel, of one forwarding package |
 //! | [`import`] | writes everything into a store |
@@ -22,4 +23,5 @@ pub mod path;
 mod place;
 pub mod residue;
 pub mod source;
+pub mod tree;
 pub mod view;

@@ -5,6 +5,7 @@ mod schema;
 
 use channelcoord::Backend;
 
+pub(super) use self::file::ArchivePlace;
 use self::file::FileDraft;
 use self::schema::SchemaDraft;
 use crate::opened::Failure;
@@ -25,15 +26,15 @@ impl Draft {
         Ok(match to {
             StoreUrl::File { engine, path } => Draft::File(FileDraft::new(to, *engine, path)?),
             StoreUrl::Server(server) => Draft::Schema(SchemaDraft::new(to, server)?),
+            StoreUrl::LndServer(_) => return Err(only_read()),
         })
     }
 
     /// Refuses a target that cannot be created, or where something is.
     pub(super) fn require_place(to: &StoreUrl) -> Result<(), Failure> {
         match to {
-            StoreUrl::File { engine: Engine::LndBolt, .. } => {
-                Err(Failure::Usage("lnd's databases are only read".into()))
-            }
+            StoreUrl::File { engine: Engine::LndBolt | Engine::LndSqlite, .. }
+            | StoreUrl::LndServer(_) => Err(only_read()),
             StoreUrl::File { path, .. } => file::require_place(path),
             StoreUrl::Server(server) => schema::require_place(to, server),
         }
@@ -44,6 +45,14 @@ impl Draft {
         match self {
             Draft::File(draft) => draft.url(),
             Draft::Schema(draft) => draft.url(),
+        }
+    }
+
+    /// Where to write the archive, if the target is one.
+    pub(super) fn archive(&self) -> Option<ArchivePlace> {
+        match self {
+            Draft::File(draft) => draft.archive(),
+            Draft::Schema(_) => None,
         }
     }
 
@@ -62,4 +71,8 @@ impl Draft {
             Draft::Schema(draft) => draft.publish(),
         }
     }
+}
+
+fn only_read() -> Failure {
+    Failure::Usage("lnd's databases are only read".into())
 }
