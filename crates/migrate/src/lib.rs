@@ -13,4 +13,5 @@ pub mod progress;
 pub mod records;
 pub mod store;
 pub mod url;
+mod weight;
 pub mod writer;

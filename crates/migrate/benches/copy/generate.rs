@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use bitcoin::Txid;
 use bitcoin::constants::ChainHash;
 use bitcoin::hashes::Hash;
-use bitcoin::Txid;
 use bytes::Bytes;
 use channelcoord::{Backend, Batch, ChangeSet, Head, Record as AnyRecord, Verdict};
 use chanstate::record::*;
@@ -206,8 +206,7 @@ fn packages(fill: &mut Fill<'_>, state: &ChannelState, states: u64, rng: &mut Rn
         let add = |id| values::add(row.channel_id, id, &values::htlc_terms(id, 2_000_000 + id));
         let adds: Vec<_> = ids.map(add).collect();
         let settles = vec![values::fulfill(row.channel_id, height, 4 * height)];
-        let mut package =
-            ForwardingPackage::new(row.scid, CommitmentHeight(height), adds, settles);
+        let mut package = ForwardingPackage::new(row.scid, CommitmentHeight(height), adds, settles);
         if !height.is_multiple_of(4) {
             package.forward_filter = Some(package.ack_filter.clone());
             package.settle_fail_filter = Filter::empty(1).with(0).expect("there is one");

@@ -13,14 +13,14 @@ mod generate;
 mod plain;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::Parser;
 use kvstore::RedbBackend;
 use sqlstore::PostgresOptions;
 
-use crate::child::{Run, migrate};
+use crate::child::{Run, Took, migrate};
 use crate::generate::Size;
+use crate::plain::Inserted;
 
 /// Copies and verifies stores.
 #[derive(Clone, Debug, Parser)]
@@ -76,8 +76,8 @@ fn main() {
 }
 
 const HEAD: &str = "\
-| Copy | rows | plain rows/s | copy rows/s | copy to plain | copy s | verify to copy | peak MiB: copy, verify |
-|---|---|---|---|---|---|---|---|";
+| Copy | rows | plain rows/s | copy rows/s | copy to plain | the same by processor time | copy s | verify to copy | peak MiB: copy, verify |
+|---|---|---|---|---|---|---|---|---|";
 
 /// Where stores are put.
 struct Desk {
@@ -159,20 +159,26 @@ impl Desk {
         let most = |of: fn(&Round) -> u64| rounds.iter().map(of).max().unwrap_or(0) >> 20;
         let plain = match to {
             // Another engine than those of SQL has no insertions.
-            Engine::Redb => ["-".to_owned(), "-".to_owned()],
+            Engine::Redb => ["-", "-", "-"].map(str::to_owned),
             _ => [
-                format!("{:.0}", median(|round| round.plain)),
-                format!("{:.2}", median(|round| round.speed() / round.plain)),
+                format!("{:.0}", median(|round| round.plain.per_second())),
+                format!("{:.2}", median(|round| round.speed() / round.plain.per_second())),
+                match to {
+                    // That of the server is not known.
+                    Engine::Postgres => "-".to_owned(),
+                    _ => format!("{:.2}", median(Round::by_cpu)),
+                },
             ],
         };
         format!(
-            "| {title} | {:.0} | {} | {:.0} | {} | {:.2} | {:.2} | {}, {} |",
+            "| {title} | {:.0} | {} | {:.0} | {} | {} | {:.2} | {:.2} | {}, {} |",
             median(|round| round.records as f64),
             plain[0],
             median(Round::speed),
             plain[1],
-            median(|round| round.copying().as_secs_f64()),
-            median(|round| round.verifying().as_secs_f64() / round.copying().as_secs_f64()),
+            plain[2],
+            median(|round| round.copying().wall.as_secs_f64()),
+            median(Round::verify_to_copy),
             most(|round| round.copy.peak),
             most(|round| round.verify.peak),
         )
@@ -188,11 +194,10 @@ impl Desk {
         Round { plain, records, copy, verify }
     }
 
-    /// Rows per second of plain insertions.
-    fn plain(&self, source: &str, to: Engine) -> f64 {
+    fn plain(&self, source: &str, to: Engine) -> Inserted {
         let from = format!("{}_{to:?}", source.replace('.', "_")).to_lowercase();
         let inserted = match to {
-            Engine::Redb => return f64::NAN,
+            Engine::Redb => return Inserted::default(),
             Engine::Sqlite => {
                 plain::sqlite(&self.path(&from), &self.path("plain")).expect("rows are inserted")
             }
@@ -203,7 +208,7 @@ impl Desk {
             }
         };
         self.remove(to, "plain");
-        inserted.per_second()
+        inserted
     }
 
     fn remove(&self, engine: Engine, name: &str) {
@@ -221,7 +226,7 @@ impl Desk {
 
 /// One of the rounds.
 struct Round {
-    plain: f64,
+    plain: Inserted,
     records: u64,
     copy: Run,
     verify: Run,
@@ -229,29 +234,42 @@ struct Round {
 
 impl Round {
     /// Reading, writing and making durable; neither the check before nor the verification after.
-    fn copying(&self) -> Duration {
+    fn copying(&self) -> Took {
         self.copy.phase("copying") + self.copy.phase("comparing")
     }
 
-    fn verifying(&self) -> Duration {
+    fn verifying(&self) -> Took {
         self.copy.phase("verifying")
     }
 
+    fn verify_to_copy(&self) -> f64 {
+        self.verifying().wall.as_secs_f64() / self.copying().wall.as_secs_f64()
+    }
+
     fn speed(&self) -> f64 {
-        self.records as f64 / self.copying().as_secs_f64()
+        self.records as f64 / self.copying().wall.as_secs_f64()
+    }
+
+    fn by_cpu(&self) -> f64 {
+        let speed = self.records as f64 / self.copying().cpu.as_secs_f64();
+        speed / self.plain.per_cpu_second()
     }
 
     fn show(&self) -> String {
         format!(
-            "plain {:.0} rows/s, copy {:.0} rows/s; copy {:.1?} ({}), {} MiB; verify {:.1?} ({}), {} MiB",
-            self.plain,
+            "plain {:.0} rows/s, copy {:.0} rows/s, {:.2} by processor time; copy {:.1?} ({}), {} MiB; \
+             verify {:.1?} ({}), {} MiB; processor time of copying {:.1?}, of verifying {:.1?}",
+            self.plain.per_second(),
             self.speed(),
-            self.copy.all,
+            self.by_cpu(),
+            self.copy.all.wall,
             self.copy.phases(),
             self.copy.peak >> 20,
-            self.verify.all,
+            self.verify.all.wall,
             self.verify.phases(),
             self.verify.peak >> 20,
+            self.copying().cpu,
+            self.verifying().cpu,
         )
     }
 }

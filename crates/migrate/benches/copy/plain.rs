@@ -16,6 +16,8 @@ use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgRow};
 use sqlx::{Arguments, AssertSqlSafe, Column, ConnectOptions, Row, TypeInfo};
 use tokio::runtime::Builder;
 
+use crate::child::{Took, cpu};
+
 /// Rows in a transaction.
 const TRANSACTION: usize = 50_000;
 
@@ -26,21 +28,30 @@ const OWN: &str = "'schema_step', 'store', 'epoch', 'lease', 'identity', 'burnt'
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Inserted {
     rows: u64,
-    took: Duration,
+    took: Took,
 }
 
 impl Inserted {
     pub(crate) fn per_second(self) -> f64 {
-        self.rows as f64 / self.took.as_secs_f64()
+        self.rows as f64 / self.took.wall.as_secs_f64()
+    }
+
+    /// Rows in a second of processor time of this process.
+    pub(crate) fn per_cpu_second(self) -> f64 {
+        self.rows as f64 / self.took.cpu.as_secs_f64()
     }
 
     fn count<T>(&mut self, rows: usize, work: impl FnOnce() -> T) -> T {
-        let start = Instant::now();
+        let (start, used) = (Instant::now(), own_cpu());
         let done = work();
-        self.took += start.elapsed();
+        self.took = self.took + Took { wall: start.elapsed(), cpu: own_cpu() - used };
         self.rows += rows as u64;
         done
     }
+}
+
+fn own_cpu() -> Duration {
+    cpu("thread-self").expect("the system counts processor time")
 }
 
 /// Inserts the rows of one SQLite store into another one, with the settings of `sqlstore`.
@@ -147,7 +158,7 @@ async fn insert_all(
             let arguments = page.iter().map(arguments).collect::<Result<Vec<_>, _>>()?;
             let start = Instant::now();
             transaction_of(&mut target, &insert, arguments).await?;
-            inserted.took += start.elapsed();
+            inserted.took.wall += start.elapsed();
             inserted.rows += page.len() as u64;
         }
     }
