@@ -16,4 +16,5 @@ pub mod store;
 pub mod tally;
 pub mod text;
 pub mod url;
+mod weight;
 pub mod writer;
