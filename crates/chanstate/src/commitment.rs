@@ -9,7 +9,7 @@ use crate::codec_struct;
 use crate::ids::{
     CommitmentHeight, Direction, HtlcId, HtlcKey, LogIndex, MilliSatoshi, ShortChannelId,
 };
-use crate::message::Message;
+use crate::message::{Message, MessageError, ParsedMessage};
 
 pub use crate::message::ONION_LEN;
 
@@ -116,6 +116,30 @@ pub struct LogUpdate {
     pub message: Message,
 }
 codec_struct!(LogUpdate { log_index, message });
+
+impl LogUpdate {
+    /// The HTLC that the update offers; `None` if it is another kind of update.
+    ///
+    /// # Errors
+    /// Any [`MessageError`] of [`Message::parse`].
+    pub fn offered_htlc(&self) -> Result<Option<(HtlcId, HtlcTerms)>, MessageError> {
+        let ParsedMessage::UpdateAddHtlc {
+            channel_id: _,
+            id,
+            amount_msat,
+            payment_hash,
+            cltv_expiry,
+            onion,
+            extra,
+        } = self.message.parse()?
+        else {
+            return Ok(None);
+        };
+        let (log_index, amount) = (self.log_index, amount_msat.into());
+        let terms = HtlcTerms { log_index, amount, payment_hash, cltv_expiry, onion, extra };
+        Ok(Some((HtlcId(id), terms)))
+    }
+}
 
 /// An HTLC on its way through the switch: the channel it is in, and its id there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

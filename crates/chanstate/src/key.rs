@@ -102,6 +102,24 @@ impl Kind {
         Kind::Meta,
         Kind::Lnd,
     ];
+
+    /// Whether the first component of a key is bytes, and not a number. All others are numbers.
+    pub fn begins_with_bytes(self) -> bool {
+        matches!(
+            self,
+            Kind::OpeningState
+                | Kind::ForwardingPolicy
+                | Kind::LinkNode
+                | Kind::LinkAddress
+                | Kind::Meta
+                | Kind::Lnd
+        )
+    }
+
+    /// The kind that is shown by this name.
+    pub fn parse(name: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| format!("{kind:?}") == name)
+    }
 }
 
 /// One component of a key.
@@ -194,6 +212,22 @@ impl RecordKey {
         RecordKey::of(Kind::FinalHtlc, [scid.0, id.0])
     }
 
+    /// The key that is shown by this name, the opposite of [`Display`](std::fmt::Display). Errors of
+    /// backends name records so.
+    pub fn parse(name: &str) -> Option<RecordKey> {
+        let (kind, parts) = name.split_once('/')?;
+        let kind = Kind::parse(kind)?;
+        let mut parts = parts.split('/');
+        let mut parsed = Vec::new();
+        if kind.begins_with_bytes() {
+            parsed.push(KeyPart::Bytes(parse_hex(parts.next()?)?.into()));
+        }
+        for part in parts {
+            parsed.push(KeyPart::Int(part.parse().ok()?));
+        }
+        Some(RecordKey { kind, parts: parsed })
+    }
+
     /// Bytes that sort like the key: the kind, numbers as 8 bytes big-endian, bytes as they are.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = vec![self.kind as u8];
@@ -265,6 +299,13 @@ impl KeyRange {
     }
 }
 
+fn parse_hex(text: &str) -> Option<Vec<u8>> {
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
+    let digit = |digit: u8| char::from(digit).to_digit(16);
+    let byte = |[high, low]: &[u8; 2]| u8::try_from(digit(*high)? << 4 | digit(*low)?).ok();
+    pairs.iter().map(byte).collect()
+}
+
 fn encode_parts(parts: &[KeyPart], out: &mut Vec<u8>) {
     for part in parts {
         match part {
@@ -293,6 +334,23 @@ mod tests {
             [RecordKey::of(Kind::Htlc, [1, 0, u64::MAX]), RecordKey::of_bytes(Kind::Lnd, "a")]
         {
             assert_eq!(RecordKey::from_bytes(Codec::to_bytes(&key).into()), Ok(key));
+        }
+    }
+
+    #[test]
+    fn names_lead_back_to_keys() {
+        let position = vec![KeyPart::Bytes(vec![2; 33].into()), KeyPart::Int(7)];
+        let keys = [
+            RecordKey::of(Kind::Htlc, [1, 0, u64::MAX]),
+            RecordKey::of_bytes(Kind::OpeningState, Bytes::new()),
+            RecordKey::of_bytes(Kind::Lnd, vec![0, 0x2f, 0xff]),
+            RecordKey { kind: Kind::LinkAddress, parts: position },
+        ];
+        for key in keys {
+            assert_eq!(RecordKey::parse(&key.to_string()), Some(key));
+        }
+        for name in ["", "Htlc", "Htlc/x", "Nothing/1", "Lnd/0", "Lnd/\u{e9}0"] {
+            assert_eq!(RecordKey::parse(name), None, "{name}");
         }
     }
 

@@ -5,7 +5,9 @@ use channelcoord::{Backend, BackendError, Seq};
 use chanstate::codec_struct;
 use chanstate::key::{KeyRange, Kind};
 
-use crate::lnd::source::LndSource;
+use crate::lnd::path::to_sort_key;
+use crate::lnd::source::{Content, LndEntry, LndSource};
+use crate::lnd::tree::Tree;
 use crate::opened::{self, Failure, Opened};
 use crate::records::Records;
 use crate::url::StoreUrl;
@@ -38,8 +40,30 @@ impl Identity {
     /// # Errors
     /// `Access` if it cannot be read.
     pub fn of_lnd(url: &StoreUrl, source: &LndSource) -> Result<Identity, Failure> {
-        let digest = source.file().fingerprint().map_err(|error| Failure::access(url, &error))?;
-        Ok(Identity { seq: source.file().info().meta().txid, digest })
+        let failed = |error: &dyn std::error::Error| Failure::access(url, error);
+        match source.tree() {
+            Tree::Bolt(file) => {
+                let digest = file.fingerprint().map_err(|error| failed(&error))?;
+                Ok(Identity { seq: file.info().meta().txid, digest })
+            }
+            // Nothing in a table tells its states apart but its rows.
+            Tree::Sql(_) => {
+                let mut engine = sha256::Hash::engine();
+                for entry in source.walk(&source.damaged()) {
+                    let LndEntry { path, content } = entry.map_err(|error| failed(&error))?;
+                    engine.input(&to_sort_key(&path));
+                    match content {
+                        Content::Bucket(sequence) => engine.input(&sequence.to_le_bytes()),
+                        Content::Value(value) => {
+                            engine.input(&(value.len() as u64).to_le_bytes());
+                            engine.input(&value);
+                        }
+                    }
+                }
+                let digest = sha256::Hash::from_engine(engine).to_byte_array();
+                Ok(Identity { seq: 0, digest })
+            }
+        }
     }
 
     /// The identity of a store of ours that stands at `seq`: its channels and peers tell it from

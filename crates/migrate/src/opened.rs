@@ -1,12 +1,15 @@
 //! Opening stores by name.
 
 use std::fs::File;
+use std::path::Path;
 
 use channelcoord::{Backend, BackendError, Head};
 use sqlstore::SqliteBackend;
 use thiserror::Error;
 
+use crate::archive::{ArchiveBackend, ArchiveError};
 use crate::finding::chain;
+use crate::holder;
 use crate::lnd::source::{LndSource, SourceError};
 use crate::url::{Engine, ServerUrl, StoreUrl};
 
@@ -19,7 +22,7 @@ pub enum Opened {
 }
 
 /// Why a job did not come to its end. Decides the exit code of `migrate`.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum Failure {
     /// What was read or asked for stops the job: exit code 1.
@@ -67,7 +70,7 @@ impl Failure {
 ///
 /// # Errors
 /// `Content` for an lnd file that must not be used (damaged as a whole, tombstoned, of an unknown
-/// version); `Access` for anything else.
+/// version) and for an archive that is cut or damaged; `Access` for anything else.
 pub fn open(url: &StoreUrl, allow_tombstoned: bool) -> Result<Opened, Failure> {
     let access = |error: &dyn std::error::Error| Failure::access(url, error);
     let (engine, path) = match url {
@@ -76,19 +79,14 @@ pub fn open(url: &StoreUrl, allow_tombstoned: bool) -> Result<Opened, Failure> {
             let store = server.options().open_read_only().map_err(|error| access(&error))?;
             return Ok(Opened::Store(Box::new(store)));
         }
-    };
-    // Opening a pipe would wait for somebody to write to it.
-    if std::fs::metadata(path).is_ok_and(|kind| !kind.is_file()) {
-        return Err(Failure::Access(format!("{url}: not a regular file")));
-    }
-    Ok(match engine {
-        Engine::LndBolt => {
-            let source = LndSource::open(path, allow_tombstoned);
-            Opened::Lnd(Box::new(source.map_err(|error| match is_access(&error) {
-                true => access(&error),
-                false => Failure::content(url, &error),
-            })?))
+        StoreUrl::LndServer(server) => {
+            return lnd(url, LndSource::open_postgres(server.place(), allow_tombstoned));
         }
+    };
+    require_file(url, path)?;
+    Ok(match engine {
+        Engine::LndBolt => lnd(url, LndSource::open(path, allow_tombstoned))?,
+        Engine::LndSqlite => lnd(url, LndSource::open_sqlite(path, allow_tombstoned))?,
         Engine::Redb => {
             Opened::Store(Box::new(redb().open_read_only(path).map_err(|error| access(&error))?))
         }
@@ -96,22 +94,75 @@ pub fn open(url: &StoreUrl, allow_tombstoned: bool) -> Result<Opened, Failure> {
             let store = SqliteBackend::open_read_only(path).map_err(|error| access(&error))?;
             Opened::Store(Box::new(store))
         }
+        Engine::Archive => {
+            Opened::Store(Box::new(ArchiveBackend::open(path).map_err(|error| match error {
+                ArchiveError::Read(_) => access(&error),
+                _ => Failure::content(url, &error),
+            })?))
+        }
     })
 }
 
-/// Whether a file cannot be read at all, rather than holds something that must not be used.
+/// What to do about a database that cannot be opened, where its error does not say.
+fn advice(url: &StoreUrl, error: &SourceError) -> String {
+    use crate::bolt::OpenError;
+    match error {
+        SourceError::Open(OpenError::Locked) => {
+            let holder = match url {
+                StoreUrl::File { path, .. } => holder::of(path),
+                _ => None,
+            };
+            match holder {
+                Some(holder) => format!("; it is {holder}: stop it, and keep it stopped"),
+                None => "; stop lnd, and keep it stopped".into(),
+            }
+        }
+        SourceError::Tombstoned(_) => {
+            "; use what it was moved to, or read it all the same with --allow-tombstoned".into()
+        }
+        _ => String::new(),
+    }
+}
+
+fn lnd(url: &StoreUrl, opened: Result<LndSource, SourceError>) -> Result<Opened, Failure> {
+    match opened {
+        Ok(source) => Ok(Opened::Lnd(Box::new(source))),
+        Err(error) => {
+            let what = format!("{url}: {}{}", chain(&error), advice(url, &error));
+            Err(if is_access(&error) { Failure::Access(what) } else { Failure::Content(what) })
+        }
+    }
+}
+
+/// Refuses a path that leads to something else than a file.
+pub(crate) fn require_file(url: &StoreUrl, path: &Path) -> Result<(), Failure> {
+    // Opening a pipe would wait for somebody to write to it.
+    match std::fs::metadata(path).is_ok_and(|kind| !kind.is_file()) {
+        true => Err(Failure::Access(format!("{url}: not a regular file"))),
+        false => Ok(()),
+    }
+}
+
+/// Whether a database cannot be read at all, rather than holds something that must not be used.
 fn is_access(error: &SourceError) -> bool {
     use crate::bolt::{FileError, OpenError};
-    matches!(
-        error,
+    use crate::lnd::tree::{ReadError, sql};
+    match error {
         SourceError::Open(
             OpenError::Open { .. }
-                | OpenError::NotAFile
-                | OpenError::Locked
-                | OpenError::Lock { .. }
-                | OpenError::Read { .. }
-        ) | SourceError::File(FileError::Io { .. } | FileError::OutOfMemory { .. })
-    )
+            | OpenError::NotAFile
+            | OpenError::Locked
+            | OpenError::Lock { .. }
+            | OpenError::Read { .. },
+        )
+        | SourceError::Read(ReadError::File(
+            FileError::Io { .. } | FileError::OutOfMemory { .. },
+        ))
+        | SourceError::Sql(sql::OpenError::NotAFile) => true,
+        SourceError::Read(ReadError::Sql(error))
+        | SourceError::Sql(sql::OpenError::Engine(error)) => !error.is_damage(),
+        _ => false,
+    }
 }
 
 /// redb with a cache that keeps memory flat: records are read and written once, in order.
@@ -127,9 +178,12 @@ fn redb() -> kvstore::Options {
 pub fn head(url: &StoreUrl) -> Result<Head, Failure> {
     let access = |error: &dyn std::error::Error| Failure::access(url, error);
     let head = match url {
-        StoreUrl::File { engine: Engine::LndBolt, .. } => {
+        StoreUrl::File { engine: Engine::LndBolt | Engine::LndSqlite, .. }
+        | StoreUrl::LndServer(_) => {
             return Err(Failure::Usage(format!("{url} is no store of ours")));
         }
+        // Its content does not change.
+        StoreUrl::File { engine: Engine::Archive, .. } => return Ok(Head::default()),
         StoreUrl::File { engine: Engine::Redb, path } => {
             redb().open_read_only(path).map_err(|error| access(&error))?.head()
         }
@@ -152,7 +206,11 @@ pub fn head(url: &StoreUrl) -> Result<Head, Failure> {
 pub fn open_to_write(url: &StoreUrl) -> Result<Box<dyn Backend>, Failure> {
     let access = |error: &dyn std::error::Error| Failure::access(url, error);
     Ok(match url {
-        StoreUrl::File { engine: Engine::LndBolt, .. } => return Err(only_read()),
+        StoreUrl::File { engine: Engine::LndBolt | Engine::LndSqlite, .. }
+        | StoreUrl::LndServer(_) => return Err(only_read()),
+        StoreUrl::File { engine: Engine::Archive, .. } => {
+            return Err(Failure::Usage(format!("{url} is an archive, which no node opens")));
+        }
         StoreUrl::File { engine: Engine::Redb, path } => {
             Box::new(redb().open_existing(path).map_err(|error| access(&error))?)
         }
@@ -188,7 +246,7 @@ pub fn open_damaged(url: &StoreUrl) -> Result<Option<Opened>, Failure> {
         StoreUrl::Server(server) => {
             Box::new(server.options().open_read_only().map_err(access)?.without_checksums())
         }
-        StoreUrl::File { .. } => return Ok(None),
+        StoreUrl::File { .. } | StoreUrl::LndServer(_) => return Ok(None),
     };
     Ok(Some(Opened::Store(store)))
 }
@@ -206,6 +264,9 @@ pub fn size(url: &StoreUrl) -> Result<u64, Failure> {
             let standing = server.options().standing();
             Ok(standing.map_err(|error| Failure::access(url, &error))?.bytes)
         }
+        StoreUrl::LndServer(server) => {
+            server.place().size().map_err(|error| Failure::access(url, &error))
+        }
     }
 }
 
@@ -218,6 +279,9 @@ pub enum Quiet {
     ByLock(File),
     /// Nothing is locked on a server, since a source is only read: it must not have moved.
     AsOf(Head),
+    /// lnd keeps its SQL databases to itself by no lock that a reader could take: they must not have
+    /// moved.
+    AsRead,
 }
 
 impl Quiet {
@@ -225,8 +289,16 @@ impl Quiet {
     ///
     /// # Errors
     /// `Access` while the store is in use.
-    pub fn of(url: &StoreUrl) -> Result<Quiet, Failure> {
+    pub fn of(url: &StoreUrl, store: &Opened) -> Result<Quiet, Failure> {
         let path = match url {
+            StoreUrl::LndServer(_) | StoreUrl::File { engine: Engine::LndSqlite, .. } => {
+                let Opened::Lnd(source) = store else { return Ok(Quiet::AsRead) };
+                return match source.tree().in_use() {
+                    Ok(None) => Ok(Quiet::AsRead),
+                    Ok(Some(user)) => Err(Failure::Access(format!("{url} is in use: {user}"))),
+                    Err(error) => Err(Failure::access(url, &error)),
+                };
+            }
             StoreUrl::Server(server) => return Ok(Quiet::AsOf(free_head(url, server)?)),
             StoreUrl::File { engine: Engine::Sqlite, path } => path,
             StoreUrl::File { .. } => return Ok(Quiet::ByReader),
@@ -248,11 +320,20 @@ impl Quiet {
     ///
     /// # Errors
     /// `Access` if one had.
-    pub fn confirm(&self, url: &StoreUrl) -> Result<(), Failure> {
-        match (self, url) {
-            (Quiet::AsOf(head), StoreUrl::Server(server)) if free_head(url, server)? != *head => {
+    pub fn confirm(&self, url: &StoreUrl, store: &Opened) -> Result<(), Failure> {
+        match (self, url, store) {
+            (Quiet::AsOf(head), StoreUrl::Server(server), _)
+                if free_head(url, server)? != *head =>
+            {
                 Err(Failure::Access(format!("{url} was in use while it was copied")))
             }
+            (Quiet::AsRead, _, Opened::Lnd(source)) => match source.tree().moved() {
+                Ok(None) => Ok(()),
+                Ok(Some(how)) => {
+                    Err(Failure::Access(format!("{url} was in use while it was copied: {how}")))
+                }
+                Err(error) => Err(Failure::access(url, &error)),
+            },
             _ => Ok(()),
         }
     }
@@ -277,7 +358,8 @@ fn free_head(url: &StoreUrl, server: &ServerUrl) -> Result<Head, Failure> {
 pub fn create(url: &StoreUrl, shown: &StoreUrl) -> Result<Box<dyn Backend>, Failure> {
     let access = |error: &dyn std::error::Error| Failure::access(shown, error);
     Ok(match url {
-        StoreUrl::File { engine: Engine::LndBolt, .. } => {
+        StoreUrl::File { engine: Engine::LndBolt | Engine::LndSqlite, .. }
+        | StoreUrl::LndServer(_) => {
             return Err(only_read());
         }
         StoreUrl::File { engine: Engine::Redb, path } => {
@@ -285,6 +367,9 @@ pub fn create(url: &StoreUrl, shown: &StoreUrl) -> Result<Box<dyn Backend>, Fail
         }
         StoreUrl::File { engine: Engine::Sqlite, path } => {
             Box::new(SqliteBackend::create(path).map_err(|error| access(&error))?)
+        }
+        StoreUrl::File { engine: Engine::Archive, .. } => {
+            return Err(Failure::Usage("archives are written in one go, by a copy".into()));
         }
         StoreUrl::Server(server) => {
             Box::new(ours(server).create().map_err(|error| access(&error))?)

@@ -1,9 +1,15 @@
 //! Jobs on stores of ours: copy, compare, check, count.
 
 mod check;
+mod compare;
+mod content;
+mod digest;
+mod directory;
 mod fields;
+mod survey;
+mod through;
 
-use std::iter::Peekable;
+use std::thread;
 
 use channelcoord::{Backend, BackendError, ChangeSet, Record};
 use chanstate::key::{KeyRange, Kind, RecordKey};
@@ -12,10 +18,14 @@ use linknode::LinkNodeChange;
 use thiserror::Error;
 
 pub use self::check::{check, unseen};
-use self::fields::first_difference;
+pub use self::compare::{Comparison, Difference, Reread, compare};
+pub use self::content::is_content;
+pub(crate) use self::content::unversioned;
+pub use self::digest::{Digester, StoreDigest};
+pub use self::survey::{Survey, survey};
 use crate::counts::Counts;
 use crate::progress::Progress;
-use crate::records::Records;
+use crate::records::{Ahead, Records};
 use crate::writer::{WriteError, Writer};
 
 /// Why a job on stores stopped.
@@ -31,7 +41,7 @@ pub enum StoreJobError {
 }
 
 /// Copies every record behind the one that `writer` stored last. Versions are assigned anew by the
-/// target.
+/// target. The source is read by a thread of its own, a few pages ahead of what is written.
 ///
 /// # Errors
 /// `Read`, `Write`.
@@ -40,9 +50,9 @@ pub fn copy(
     writer: &mut Writer<'_>,
     progress: &Progress,
 ) -> Result<(), StoreJobError> {
-    let stored = writer.skip_stored();
-    for range in ranges_after(stored) {
-        for record in Records::new(source, range) {
+    let ranges = ranges_after(writer.skip_stored());
+    thread::scope(|scope| {
+        for record in Ahead::start(scope, source, ranges) {
             progress.add(1);
             let record = record?;
             writer.comes_to(record.key());
@@ -61,90 +71,19 @@ pub fn copy(
                 record => writer.put(record)?,
             }
         }
-    }
-    writer.flush()?;
-    Ok(())
+        writer.flush()?;
+        Ok(())
+    })
 }
 
 /// What comes behind a key, kind by kind.
-fn ranges_after(key: Option<RecordKey>) -> impl Iterator<Item = KeyRange> {
+fn ranges_after(key: Option<RecordKey>) -> impl Iterator<Item = KeyRange> + Send {
     let first = key.as_ref().map(|key| key.kind);
     let kinds = Kind::ALL.into_iter().filter(move |kind| Some(*kind) >= first);
     kinds.map(move |kind| match &key {
         Some(key) if key.kind == kind => KeyRange::all(kind).after(key.clone()),
         _ => KeyRange::all(kind),
     })
-}
-
-/// Compares every record both ways; versions are left out. Returns the number compared.
-///
-/// # Errors
-/// `Read`.
-pub fn compare(
-    source: &dyn Backend,
-    target: &dyn Backend,
-    progress: &Progress,
-    mut report: impl FnMut(String),
-) -> Result<u64, StoreJobError> {
-    let mut compared = 0;
-    for kind in Kind::ALL {
-        let mut ours = Records::new(source, KeyRange::all(kind)).peekable();
-        let mut theirs = Records::new(target, KeyRange::all(kind)).peekable();
-        while let Some(pair) = next_pair(&mut ours, &mut theirs)? {
-            compared += 1;
-            progress.add(1);
-            match pair {
-                (Some(source), None) => report(format!("{}: only in the source", source.key())),
-                (None, Some(target)) => report(format!("{}: only in the target", target.key())),
-                (Some(source), Some(target)) => {
-                    let (source, target) = (unversioned(source), unversioned(target));
-                    if source != target {
-                        report(format!("{}: {}", source.key(), first_difference(&source, &target)));
-                    }
-                }
-                (None, None) => {}
-            }
-        }
-    }
-    Ok(compared)
-}
-
-type Pair = (Option<Record>, Option<Record>);
-
-/// The next record of either side, both if their keys are equal.
-fn next_pair(
-    ours: &mut Peekable<Records<'_>>,
-    theirs: &mut Peekable<Records<'_>>,
-) -> Result<Option<Pair>, BackendError> {
-    let key = |next: Option<&Result<Record, BackendError>>| match next {
-        Some(Ok(record)) => Some(record.key()),
-        _ => None,
-    };
-    if let Some(Err(error)) = ours.peek() {
-        return Err(error.clone());
-    }
-    if let Some(Err(error)) = theirs.peek() {
-        return Err(error.clone());
-    }
-    let (our_key, their_key) = (key(ours.peek()), key(theirs.peek()));
-    let (take_ours, take_theirs) = match (our_key, their_key) {
-        (None, None) => return Ok(None),
-        (Some(_), None) => (true, false),
-        (None, Some(_)) => (false, true),
-        (Some(ours), Some(theirs)) => (ours <= theirs, theirs <= ours),
-    };
-    let ours = if take_ours { ours.next().transpose()? } else { None };
-    let theirs = if take_theirs { theirs.next().transpose()? } else { None };
-    Ok(Some((ours, theirs)))
-}
-
-fn unversioned(mut record: Record) -> Record {
-    match &mut record {
-        Record::Channel(ChannelRecordKind::Channel(row)) => row.version = Version::ABSENT,
-        Record::LinkNode(linknode::Record::LinkNode(row)) => row.version = Version::ABSENT,
-        _ => {}
-    }
-    record
 }
 
 /// Counts records by kind, as `inspect` shows them.

@@ -6,6 +6,9 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "common/bolt_writer.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod bolt_writer;
 #[path = "common/command.rs"]
 mod command;
 #[path = "postgres/copies.rs"]
@@ -14,7 +17,20 @@ mod copies;
 mod database;
 #[path = "postgres/drafts.rs"]
 mod drafts;
+#[path = "common/guide.rs"]
+mod guide;
+#[path = "postgres/guided.rs"]
+mod guided;
+#[path = "common/kv.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod kv;
+#[path = "postgres/lnd.rs"]
+mod lnd;
 #[path = "postgres/names.rs"]
 mod names;
+#[path = "postgres/preflight.rs"]
+mod preflight;
 #[path = "postgres/sources.rs"]
 mod sources;
+#[path = "postgres/table.rs"]
+mod table;

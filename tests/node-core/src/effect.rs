@@ -19,21 +19,10 @@ pub(crate) enum Effect {
 
 impl Effect {
     pub(crate) fn of(update: &LogUpdate) -> Result<Effect, Error> {
+        if let Some((id, terms)) = update.offered_htlc()? {
+            return Ok(Effect::Add(id, terms));
+        }
         Ok(match update.message.parse()? {
-            ParsedMessage::UpdateAddHtlc {
-                id,
-                amount_msat,
-                payment_hash,
-                cltv_expiry,
-                onion,
-                extra,
-                ..
-            } => {
-                let (log_index, amount) = (update.log_index, amount_msat.into());
-                let terms =
-                    HtlcTerms { log_index, amount, payment_hash, cltv_expiry, onion, extra };
-                Effect::Add(HtlcId(id), terms)
-            }
             ParsedMessage::UpdateFulfillHtlc { id, preimage, .. } => {
                 Effect::Remove(HtlcId(id), Some(preimage))
             }

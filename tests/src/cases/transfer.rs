@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use channelcoord::{
-    Backend, ChangeSet, NotReady, OpenError, Seq, Stage, Store, StoreOptions, Transfer, TransferId,
-    Verdict,
+    ChangeSet, NotReady, OpenError, Seq, Stage, Store, StoreOptions, Transfer, TransferId, Verdict,
 };
 use chanstate::facet::OpenChannelStore;
 

@@ -8,7 +8,7 @@ use crate::change::{ChannelChange, Record};
 use crate::commitment::{Commitment, Htlc, HtlcTerms, LogUpdate, ONION_LEN};
 use crate::ids::{ChannelId, ChannelNo, Direction, HtlcId, HtlcKey, Side};
 use crate::key::RecordKey;
-use crate::message::{MessageKind, ParsedMessage};
+use crate::message::MessageKind;
 use crate::record::{CommitmentRecord, HtlcRecord, HtlcSlot, UpdateBody, UpdateRef};
 use crate::state::{ChannelState, add_message};
 
@@ -129,21 +129,10 @@ impl<'a> Holding<'a> {
             | MessageKind::UpdateFee => return Ok(verbatim(message)),
             _ => return Err(Rejection::Message { ty: message.ty() }),
         }
-        let Ok(ParsedMessage::UpdateAddHtlc {
-            id,
-            amount_msat,
-            payment_hash,
-            cltv_expiry,
-            onion,
-            extra,
-            ..
-        }) = message.parse()
-        else {
+        let Ok(Some((id, terms))) = update.offered_htlc() else {
             return Err(Rejection::Message { ty: message.ty() });
         };
-        let key = HtlcKey { direction, id: HtlcId(id) };
-        let amount = amount_msat.into();
-        let terms = HtlcTerms { log_index, amount, payment_hash, cltv_expiry, onion, extra };
+        let key = HtlcKey { direction, id };
         let known = self.terms(key).is_some();
         let source = self.terms(key).unwrap_or(&terms);
         if add_message(self.channel_id, key.id, source).as_ref() != Some(&message) {

@@ -155,6 +155,10 @@ impl<'f> Bucket<'f> {
         &self.path
     }
 
+    pub(super) fn file(&self) -> &'f BoltFile {
+        self.file
+    }
+
     pub(super) fn cursor(&self) -> Cursor<'f> {
         Cursor::new(self.file, self.path.clone(), self.root.clone())
     }

@@ -9,6 +9,7 @@ use super::page::{HEADER, u32_at, u64_at};
 
 const MAGIC: u32 = 0xED0C_DAED;
 const VERSION: u32 = 2;
+const META_FLAG: u16 = 0x04;
 /// Bytes of a meta page after its header.
 const META: usize = 64;
 /// Bytes of a meta page under its checksum.
@@ -193,6 +194,32 @@ impl MetaInfo {
         high_water_mark: 0,
         txid: 0,
     };
+}
+
+/// The bytes of meta page `page`, header included, for a state that follows the one that counts.
+pub(super) fn meta_page(
+    page: u64,
+    info: &FileInfo,
+    root: u64,
+    freelist: Option<u64>,
+    high_water_mark: u64,
+    txid: u64,
+) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEADER + META);
+    bytes.extend(page.to_le_bytes());
+    bytes.extend(META_FLAG.to_le_bytes());
+    // No elements, no overflow pages.
+    bytes.extend([0; 6]);
+    for field in [MAGIC, VERSION, info.page_size, 0] {
+        bytes.extend(field.to_le_bytes());
+    }
+    let freelist = freelist.unwrap_or(NO_FREELIST);
+    for field in [root, info.meta().sequence, freelist, high_water_mark, txid] {
+        bytes.extend(field.to_le_bytes());
+    }
+    let sum = fnv1a(bytes.get(HEADER..).unwrap_or_default());
+    bytes.extend(sum.to_le_bytes());
+    bytes
 }
 
 fn fnv1a(bytes: &[u8]) -> u64 {

@@ -1,4 +1,4 @@
-//! A read-only reader of bbolt files, the form in which lnd keeps its channel state.
+//! A reader of bbolt files, the form in which lnd keeps its channel state, and one change to them.
 //!
 //! bbolt puts no checksum on its data pages, so nothing read from one is taken on trust: every page is
 //! checked against the file and against the pages that lead to it before anything in it is used.
@@ -21,9 +21,11 @@
 //! | `bucket` | entries and look-ups for callers |
 //! | `survey` | the check of the whole file |
 //! | `fingerprint` | what tells one state of a file from another |
+//! | `edit` | puts or removes one top-level bucket |
 
 mod bucket;
 mod cursor;
+mod edit;
 mod error;
 mod fingerprint;
 mod meta;
@@ -35,8 +37,10 @@ use std::fs::{self, File, TryLockError};
 use std::path::Path;
 
 pub use self::bucket::{Bucket, Entries, Entry};
+pub use self::edit::{BoltWriter, Change, EditError, Step};
 pub use self::error::{FileError, MetaFault, OpenError, PageFault, ReadError, TreeDamage};
 pub use self::meta::{FileInfo, MetaInfo};
+pub(crate) use self::path::BucketPath;
 pub use self::path::display_path;
 pub use self::survey::Survey;
 
@@ -65,16 +69,23 @@ impl BoltFile {
     /// * [`OpenError::Truncated`], [`OpenError::RootOutOfRange`] and
     ///   [`OpenError::FreelistOutOfRange`] if it is one, but nothing in it can be trusted
     pub fn open(path: &Path) -> Result<BoltFile, OpenError> {
-        // Opening a named pipe would block until somebody writes to it.
-        let kind = fs::metadata(path).map_err(|source| OpenError::Open { source })?;
-        if !kind.is_file() {
-            return Err(OpenError::NotAFile);
-        }
+        BoltFile::require_regular(path)?;
         let file = File::open(path).map_err(|source| OpenError::Open { source })?;
         file.try_lock_shared().map_err(|refused| match refused {
             TryLockError::WouldBlock => OpenError::Locked,
             TryLockError::Error(source) => OpenError::Lock { source },
         })?;
+        BoltFile::locked(file)
+    }
+
+    /// Opening a named pipe would block until somebody writes to it.
+    fn require_regular(path: &Path) -> Result<(), OpenError> {
+        let kind = fs::metadata(path).map_err(|source| OpenError::Open { source })?;
+        if kind.is_file() { Ok(()) } else { Err(OpenError::NotAFile) }
+    }
+
+    /// Reads the meta pages of a file that is locked.
+    fn locked(file: File) -> Result<BoltFile, OpenError> {
         // The size is taken under the lock: a writer may have been growing the file before.
         let size = file.metadata().map_err(|source| OpenError::Open { source })?.len();
         let info = meta::choose(&file, size)?;
@@ -107,6 +118,6 @@ impl BoltFile {
     /// * [`FileError::OutOfMemory`] if a page run or the set of seen pages does not fit in memory
     /// * [`FileError::TooMuchDamage`] if the list of damaged buckets grows out of bounds
     pub fn survey(&self) -> Result<Survey, FileError> {
-        survey::run(self)
+        survey::run(self).map(|(survey, _)| survey)
     }
 }

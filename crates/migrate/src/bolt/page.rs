@@ -9,12 +9,12 @@ use super::error::PageFault;
 /// Bytes of a page header.
 pub(super) const HEADER: usize = 16;
 /// Bytes of a branch or leaf element.
-const ELEMENT: usize = 16;
+pub(super) const ELEMENT: usize = 16;
 const MAX_KEY: usize = 32768;
 const BUCKET_FLAG: u32 = 1;
 
-const BRANCH: u16 = 0x01;
-const LEAF: u16 = 0x02;
+pub(super) const BRANCH: u16 = 0x01;
+pub(super) const LEAF: u16 = 0x02;
 pub(super) const FREELIST: u16 = 0x10;
 
 /// The 16 bytes every page starts with.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// A list linked towards the root, so that a child's path costs its own name only: a hostile file can
 /// hold many buckets below a long path.
 #[derive(Debug, Clone, Default)]
-pub(super) struct BucketPath(Option<Arc<Link>>);
+pub(crate) struct BucketPath(Option<Arc<Link>>);
 
 #[derive(Debug)]
 struct Link {
@@ -18,22 +18,22 @@ struct Link {
 }
 
 impl BucketPath {
-    pub(super) fn child(&self, name: &[u8]) -> BucketPath {
+    pub(crate) fn child(&self, name: &[u8]) -> BucketPath {
         let depth = self.depth().saturating_add(1);
         let link = Link { parent: self.clone(), name: name.to_vec(), depth };
         BucketPath(Some(Arc::new(link)))
     }
 
     /// Number of names; 0 for the root bucket.
-    pub(super) fn depth(&self) -> usize {
+    pub(crate) fn depth(&self) -> usize {
         self.0.as_ref().map_or(0, |link| link.depth)
     }
 
-    pub(super) fn name(&self) -> &[u8] {
+    pub(crate) fn name(&self) -> &[u8] {
         self.0.as_ref().map_or(&[], |link| &link.name)
     }
 
-    pub(super) fn to_vec(&self) -> Vec<Vec<u8>> {
+    pub(crate) fn to_vec(&self) -> Vec<Vec<u8>> {
         let mut names = Vec::with_capacity(self.depth());
         let mut at = self;
         while let Some(link) = &at.0 {

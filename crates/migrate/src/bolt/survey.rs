@@ -48,7 +48,8 @@ impl Survey {
     }
 }
 
-pub(super) fn run(file: &BoltFile) -> Result<Survey, FileError> {
+/// Walks the whole file; also returns the pages in use.
+pub(super) fn run(file: &BoltFile) -> Result<(Survey, PageSet), FileError> {
     let (free, freelist_fault) = match read_freelist(file) {
         Ok(free) => (free, None),
         Err(LoadError::Page { fault, .. }) => (None, Some(fault)),
@@ -91,7 +92,19 @@ pub(super) fn run(file: &BoltFile) -> Result<Survey, FileError> {
         }
     }
     walk.survey.pages = walk.seen.seen.marked;
-    Ok(walk.survey)
+    Ok((walk.survey, walk.seen.seen))
+}
+
+/// The pages of one bucket, without those of the buckets in it.
+pub(super) fn pages_of(bucket: &Bucket<'_>) -> Result<PageSet, ReadError> {
+    let file = bucket.file();
+    let (free, listed) = (None, None);
+    let mut seen = Seen { seen: PageSet::new(file)?, free, listed, waste: file.info().size };
+    let mut cursor = bucket.cursor();
+    while let Some(found) = cursor.next(Some(&mut seen)) {
+        found?;
+    }
+    Ok(seen.seen)
 }
 
 struct Walk {
@@ -179,7 +192,7 @@ impl Seen {
 
 /// A set of page numbers, one bit for each page of the file.
 #[derive(Debug)]
-struct PageSet {
+pub(super) struct PageSet {
     words: Vec<u64>,
     marked: u64,
 }
@@ -199,7 +212,7 @@ impl PageSet {
         Ok(PageSet { words, marked: 0 })
     }
 
-    fn contains(&self, page: u64) -> bool {
+    pub(super) fn contains(&self, page: u64) -> bool {
         let (word, bit) = PageSet::place(page);
         self.words.get(word).is_some_and(|word| word & bit != 0)
     }
@@ -209,6 +222,23 @@ impl PageSet {
         if let Some(word) = self.words.get_mut(word).filter(|word| **word & bit == 0) {
             *word |= bit;
             self.marked = self.marked.saturating_add(1);
+        }
+    }
+
+    pub(super) fn remove(&mut self, run: Range<u64>) {
+        for page in run {
+            let (word, bit) = PageSet::place(page);
+            if let Some(word) = self.words.get_mut(word).filter(|word| **word & bit != 0) {
+                *word &= !bit;
+                self.marked = self.marked.saturating_sub(1);
+            }
+        }
+    }
+
+    pub(super) fn remove_all(&mut self, others: &PageSet) {
+        for (word, other) in self.words.iter_mut().zip(&others.words) {
+            self.marked = self.marked.saturating_sub(u64::from((*word & other).count_ones()));
+            *word &= !other;
         }
     }
 

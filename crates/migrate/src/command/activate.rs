@@ -60,7 +60,7 @@ pub fn activate_at(
     let mut source = Source::take(from)?;
     let found = require_copy(&target)?.clone();
     let was_active = matches!(found.stage, Stage::Active { .. });
-    if options.seal_source && matches!(source, Source::Lnd(..)) {
+    if options.seal_source && matches!(source, Source::ReadOnly(_)) {
         return Err(Failure::Usage(format!(
             "{} cannot be sealed: lnd's databases are only read; activate without --seal-source and \
              see to it that no lnd is started on it",

@@ -18,9 +18,17 @@ pub(super) struct Begun {
 }
 
 impl Begun {
+    /// Looks at the place of a target; `None` if nothing is there.
+    pub(super) fn look(site: &dyn Site, resume: bool) -> Result<Option<Begun>, Failure> {
+        match site.is_taken()? {
+            true => Begun::find(site, resume).map(Some),
+            false => Ok(None),
+        }
+    }
+
     /// Looks at what is where a target is to be. Opens it if `resume` is wanted; it is refused
     /// otherwise.
-    pub(super) fn find(site: &dyn Site, resume: bool) -> Result<Begun, Failure> {
+    fn find(site: &dyn Site, resume: bool) -> Result<Begun, Failure> {
         let url = site.url();
         if !resume {
             return Err(Failure::Usage(match stage_of(site) {

@@ -1,18 +1,21 @@
 //! `migrate copy`: checks the source, copies it, and proves the copy. Stopped anywhere, it goes on.
 
+use bitcoin::Network;
+use bitcoin::secp256k1::PublicKey;
 use channelcoord::{Backend, Stage, Transfer, TransferId};
-use serde::Serialize;
 
 use super::begun::{Begun, refuse_part};
-use super::check::CheckReport;
 use super::fill::fill;
+use super::phases::Stopwatch;
+use super::preflight::{Pair, preflight};
+use super::report::CopyReport;
 use super::site::{Site, UrlSite};
-use super::{Watch, verify};
+use super::{Watch, archive, verify};
 use crate::identity::Identity;
 use crate::journal::{Journal, Phase};
-use crate::lnd;
-use crate::lnd::source::{LndSource, Refused};
-use crate::opened::{Failure, Opened, Quiet};
+use crate::lnd::source::Refused;
+use crate::opened::{self, Failure, Opened, Quiet};
+use crate::progress::SystemClock;
 use crate::url::StoreUrl;
 use crate::writer::{RECORDS_PER_BATCH, Writer};
 
@@ -25,6 +28,10 @@ pub struct CopyOptions {
     pub accept: bool,
     /// Leave out what is damaged and copy the rest.
     pub skip_damaged: bool,
+    /// The node that the source must be of, and the target will be of.
+    pub node: Option<PublicKey>,
+    /// The network that all channels must be on, and the target will be of.
+    pub network: Option<Network>,
     /// Go on with a copy that was stopped.
     pub resume: bool,
     /// Copy a store whose content was moved elsewhere.
@@ -39,36 +46,13 @@ impl Default for CopyOptions {
             dry_run: false,
             accept: false,
             skip_damaged: false,
+            node: None,
+            network: None,
             resume: false,
             allow_moved: false,
             batch: RECORDS_PER_BATCH,
         }
     }
-}
-
-/// What a copy did.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct CopyReport {
-    /// Findings in the source.
-    pub findings: CheckReport,
-    /// Records written, by earlier runs too.
-    pub records: u64,
-    /// Differences of encoding kept beside the records.
-    pub residues: u64,
-    /// Entries compared after the copy.
-    pub verified: u64,
-    /// Damaged parts that were left out.
-    pub skipped: Vec<String>,
-    /// Buckets of an lnd database that belong to others and stay where they are.
-    pub left_untouched: Vec<String>,
-    /// Nothing was written, on request.
-    pub dry_run: bool,
-    /// Records that an earlier run had written already, if this one went on.
-    pub resumed_after: Option<u64>,
-    /// The copy was complete already, and was compared again.
-    pub was_complete: bool,
-    /// What killed runs left behind, which can be deleted when no other copy runs.
-    pub leftovers: Vec<String>,
 }
 
 /// Copies a store. The target is at its place from the start, marked as one that no node opens; it
@@ -85,7 +69,15 @@ pub fn copy(
     options: CopyOptions,
     watch: &dyn Watch,
 ) -> Result<CopyReport, Failure> {
-    copy_to(from, source, &UrlSite(to), options, watch)
+    let clock = SystemClock::start();
+    let watch = &Stopwatch::new(watch, &clock);
+    let to = &to.owned_by(options.node, options.network);
+    let mut report = match to.archive() {
+        Some(_) => archive::copy(from, source, to, options, &clock, watch)?,
+        None => copy_to(from, source, &UrlSite(to), options, watch)?,
+    };
+    report.phases = watch.times();
+    Ok(report)
 }
 
 /// As [`copy`], to a place.
@@ -99,19 +91,23 @@ pub fn copy_to(
     options: CopyOptions,
     watch: &dyn Watch,
 ) -> Result<CopyReport, Failure> {
-    let begun = match site.is_taken()? {
-        true => Some(Begun::find(site, options.resume)?),
-        false => None,
+    let clock = SystemClock::start();
+    let quiet = Quiet::of(from, source);
+    let begun = Begun::look(site, options.resume);
+    let place = match &begun {
+        Ok(None) => Ok("there is nothing at its place"),
+        Ok(Some(_)) => Ok("a copy was begun there"),
+        Err(failure) => Err(failure.clone()),
     };
-    let quiet = Quiet::of(from)?;
     refuse_part(from, source, options.allow_moved)?;
     let identity = Identity::of(from, source)?;
-    if let Some(begun) = &begun {
+    if let Ok(Some(begun)) = &begun {
         begun.require_same(from, &identity, options)?;
     }
-    let mut report = CopyReport { dry_run: options.dry_run, ..CopyReport::default() };
-    let refused = preflight(from, source, &mut report, watch)?;
-    refuse_findings(source, &report.findings, options)?;
+    let pair = Pair { from, source, quiet: &quiet, to: site.url(), place };
+    let (found, refused) = preflight(pair, options, &clock, watch)?;
+    let (quiet, begun) = (quiet?, begun?);
+    let mut report = CopyReport::of(found, options.dry_run);
     if options.dry_run {
         return Ok(report);
     }
@@ -121,9 +117,9 @@ pub fn copy_to(
         Some(Begun { stage: Stage::Complete, target, journal, .. }) => {
             release(site, target.as_ref())?;
             report.was_complete = true;
-            (report.records, report.residues) = (journal.records, journal.residues);
-            report.verified = job.verify(None)?;
-            quiet.confirm(from)?;
+            report.residues = journal.residues;
+            job.verify(None, &mut report)?;
+            quiet.confirm(from, source)?;
             return Ok(report);
         }
         Some(Begun { target, journal, .. }) => {
@@ -192,7 +188,7 @@ impl Job<'_> {
         );
         let released = release(*site, target.as_ref());
         drop(target);
-        let (journal, head) = match filled {
+        let (journal, head, filled) = match filled {
             Ok(filled) => filled,
             Err((failure @ Failure::Content(_), journal)) => {
                 self.mark(&journal.at(Stage::Differing), None)?;
@@ -201,20 +197,24 @@ impl Job<'_> {
             Err((failure, _)) => return Err(failure),
         };
         released?;
-        (report.records, report.residues) = (journal.records, journal.residues);
-        report.verified = self.verify(Some(&journal))?;
-        quiet.confirm(from)?;
+        report.residues = journal.residues;
+        report.residues_by_reason = filled.residues;
+        self.verify(Some(&journal), report)?;
+        quiet.confirm(from, source)?;
         self.mark(&journal.at(Stage::Complete), Some(head.seq))
     }
 
-    /// Compares both sides; returns the number of entries. A target that differs is marked as such.
-    fn verify(&self, journal: Option<&Journal>) -> Result<u64, Failure> {
+    /// Compares both sides. A target that differs is marked as such.
+    fn verify(&self, journal: Option<&Journal>, report: &mut CopyReport) -> Result<(), Failure> {
         let Job { from, source, refused, site, watch, .. } = self;
         let target = site.open_to_read()?;
         let verified = verify::compare(from, source, refused, site.url(), &target, *watch)?;
         drop(target);
         if verified.differences == 0 {
-            return Ok(verified.compared);
+            report.verified = verified.compared;
+            report.digest = verified.digest;
+            report.written_bytes = opened::size(site.url())?;
+            return Ok(());
         }
         if let Some(journal) = journal {
             self.mark(&journal.at(Stage::Differing), None)?;
@@ -247,89 +247,4 @@ fn useless(url: &StoreUrl) -> String {
 
 pub(super) fn release(site: &dyn Site, target: &dyn Backend) -> Result<(), Failure> {
     pollster::block_on(target.release()).map_err(|error| Failure::of_backend(site.url(), &error))
-}
-
-/// Stops the copy of a source with findings that the options do not allow.
-fn refuse_findings(
-    source: &Opened,
-    findings: &CheckReport,
-    options: CopyOptions,
-) -> Result<(), Failure> {
-    let damages = findings.damages;
-    if damages > 0 && !matches!(source, Opened::Lnd(_)) {
-        return Err(Failure::Content(format!(
-            "{damages} damaged parts in the source, nothing was written; a store of ours is copied \
-             whole or not at all"
-        )));
-    }
-    if damages > 0 && !options.skip_damaged {
-        return Err(Failure::Content(format!(
-            "{damages} damaged parts in the source, nothing was written; --skip-damaged copies the rest"
-        )));
-    }
-    if findings.inconsistencies > 0 && !options.accept {
-        return Err(Failure::Content(format!(
-            "{} inconsistencies in the source, nothing was written; --accept carries them as they are",
-            findings.inconsistencies
-        )));
-    }
-    Ok(())
-}
-
-/// Reads the whole source before anything is written.
-fn preflight(
-    from: &StoreUrl,
-    source: &Opened,
-    report: &mut CopyReport,
-    watch: &dyn Watch,
-) -> Result<Refused, Failure> {
-    let Opened::Lnd(lnd) = source else {
-        report.findings = super::check(from, source, watch)?;
-        return Ok(Refused::default());
-    };
-    let progress = watch.phase("checking", Some(lnd.survey().keys));
-    let checked = lnd::check::check(lnd, &progress, &mut |finding| {
-        report.findings.count(finding.severity);
-        watch.finding(&finding);
-    })
-    .map_err(|error| Failure::access(from, &error))?;
-    let show = |path: &Vec<Vec<u8>>| crate::bolt::display_path(path).to_string();
-    report.skipped = checked.refused.iter().map(show).collect();
-    report.left_untouched = other_tenants(from, lnd)?;
-    Ok(checked.refused)
-}
-
-fn other_tenants(from: &StoreUrl, lnd: &LndSource) -> Result<Vec<String>, Failure> {
-    let names = lnd.other_tenants().map_err(|error| Failure::access(from, &error))?;
-    Ok(names.into_iter().map(|name| crate::bolt::display_path(&[name]).to_string()).collect())
-}
-
-impl std::fmt::Display for CopyReport {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(f, "source: {}", self.findings)?;
-        for path in &self.skipped {
-            writeln!(f, "left out: {path}")?;
-        }
-        if !self.left_untouched.is_empty() {
-            writeln!(f, "left untouched in the source: {}", self.left_untouched.join(", "))?;
-        }
-        for leftover in &self.leftovers {
-            writeln!(f, "left behind by a copy that was killed, unless it still runs: {leftover}")?;
-        }
-        if self.dry_run {
-            return write!(f, "dry run: nothing was written");
-        }
-        if let Some(records) = self.resumed_after {
-            writeln!(f, "went on after {records} records")?;
-        }
-        if self.was_complete {
-            writeln!(f, "the copy was complete already, and was compared again")?;
-        }
-        writeln!(
-            f,
-            "{} records copied, {} residues kept, {} entries verified",
-            self.records, self.residues, self.verified
-        )?;
-        write!(f, "no node opens the copy before `migrate activate` makes it the one in use")
-    }
 }

@@ -1,5 +1,7 @@
 //! Writing the content of a source into a target.
 
+use std::collections::BTreeMap;
+
 use channelcoord::{Backend, Head};
 
 use super::Watch;
@@ -14,6 +16,13 @@ use crate::store;
 use crate::url::StoreUrl;
 use crate::writer::{WriteError, Writer};
 
+/// What a target was filled with.
+#[derive(Default)]
+pub(super) struct Filled {
+    /// Differences of encoding that were kept by this run, by reason.
+    pub(super) residues: BTreeMap<&'static str, u64>,
+}
+
 /// Writes what the journal of a target says is missing. Returns the journal at the end, and where
 /// the target stands then; the journal also with a failure.
 #[allow(clippy::too_many_arguments, reason = "a copy has this many sides")]
@@ -26,7 +35,7 @@ pub(super) fn fill(
     journal: Journal,
     batch: usize,
     watch: &dyn Watch,
-) -> Result<(Journal, Head), (Failure, Journal)> {
+) -> Result<(Journal, Head, Filled), (Failure, Journal)> {
     let mut writer = match Writer::go_on(target, journal.clone(), batch) {
         Ok(writer) => writer,
         Err(error) => return Err((write_failure(to, &error), journal)),
@@ -38,9 +47,22 @@ pub(super) fn fill(
     let head = writer.head();
     let journal = writer.into_journal().unwrap_or(journal);
     match filled {
-        Ok(()) => Ok((journal, head)),
+        Ok(filled) => Ok((journal, head, filled)),
         Err(failure) => Err((failure, journal)),
     }
+}
+
+/// Writes an lnd database into a store that is needed on the way to something else, and goes with it.
+pub(super) fn stage(
+    from: &StoreUrl,
+    source: &LndSource,
+    refused: &Refused,
+    to: &StoreUrl,
+    store: &dyn Backend,
+    watch: &dyn Watch,
+) -> Result<Filled, Failure> {
+    let mut writer = Writer::claim(store).map_err(|error| write_failure(to, &error))?;
+    from_lnd(from, source, refused, to, store, &mut writer, watch)
 }
 
 fn from_store(
@@ -49,7 +71,7 @@ fn from_store(
     to: &StoreUrl,
     writer: &mut Writer<'_>,
     watch: &dyn Watch,
-) -> Result<(), Failure> {
+) -> Result<Filled, Failure> {
     if writer.phase() == Phase::Content {
         let progress = watch.phase("copying", None);
         store::copy(source, writer, &progress).map_err(|error| match &error {
@@ -58,7 +80,7 @@ fn from_store(
         })?;
         writer.enter(Phase::Verify).map_err(|error| write_failure(to, &error))?;
     }
-    Ok(())
+    Ok(Filled::default())
 }
 
 fn from_lnd(
@@ -69,21 +91,23 @@ fn from_lnd(
     target: &dyn Backend,
     writer: &mut Writer<'_>,
     watch: &dyn Watch,
-) -> Result<(), Failure> {
+) -> Result<Filled, Failure> {
     let keys = Some(source.survey().keys);
-    if writer.phase() == Phase::Content {
+    let (begun, mut filled) = (writer.phase(), Filled::default());
+    if begun == Phase::Content {
         let progress = watch.phase("copying", keys);
         lnd::import::import(source, refused, writer, &progress)
             .map_err(|error| import_failure(from, to, &error))?;
         writer.enter(Phase::Residue).map_err(|error| write_failure(to, &error))?;
     }
-    if writer.phase() == Phase::Residue {
+    if begun <= Phase::Residue {
         let progress = watch.phase("comparing", keys);
         let stored = lnd::diff::store_residue(source, refused, target, writer, &progress);
-        writer.count_residues(stored.map_err(|error| diff_failure(from, to, &error))?);
+        filled.residues = stored.map_err(|error| diff_failure(from, to, &error))?;
+        writer.count_residues(filled.residues.values().sum());
         writer.enter(Phase::Verify).map_err(|error| write_failure(to, &error))?;
     }
-    Ok(())
+    Ok(filled)
 }
 
 /// Sorts a failure to write: what the engine does not take, it will not take later either.
@@ -94,7 +118,7 @@ fn write_failure(to: &StoreUrl, error: &WriteError) -> Failure {
     }
 }
 
-fn import_failure(from: &StoreUrl, to: &StoreUrl, error: &ImportError) -> Failure {
+pub(super) fn import_failure(from: &StoreUrl, to: &StoreUrl, error: &ImportError) -> Failure {
     match error {
         ImportError::Write(error) => write_failure(to, error),
         ImportError::Read(_) => Failure::access(from, error),

@@ -8,13 +8,13 @@ use serde::Serialize;
 
 use super::Watch;
 use super::check::job_failure;
-use crate::bolt::{Bucket, Entry, ReadError};
 use crate::counts::Counts;
 use crate::lnd;
 use crate::lnd::channel::{ChannelParts, read_values};
 use crate::lnd::codec::keys::{self, bucket as top};
 use crate::lnd::codec::small::{self, OutpointStatus};
 use crate::lnd::source::{LndSource, Refused};
+use crate::lnd::tree::{Bucket, Entry, ReadError};
 use crate::opened::{self, Failure, Opened};
 use crate::records::Records;
 use crate::store;

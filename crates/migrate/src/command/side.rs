@@ -6,8 +6,7 @@ use chanstate::codec::Codec;
 use super::begun::part;
 use super::site::Site;
 use crate::identity::Identity;
-use crate::lnd::source::LndSource;
-use crate::opened::{self, Failure, Opened};
+use crate::opened::{self, Failure, Opened, Quiet};
 use crate::url::{Engine, StoreUrl};
 use crate::writer::{WriteError, Writer};
 
@@ -74,8 +73,16 @@ impl Drop for Side {
 pub(super) enum Source {
     /// Of ours: sealed by its part in the transfer.
     Store(Box<Side>),
-    /// lnd's, which no lnd can open meanwhile.
-    Lnd(StoreUrl, Box<LndSource>),
+    /// lnd's database, or an archive: left as it is.
+    ReadOnly(Box<ReadOnly>),
+}
+
+/// A source that is not written.
+pub(super) struct ReadOnly {
+    url: StoreUrl,
+    opened: Opened,
+    /// Nobody had it open when it was taken, and lnd cannot open a bbolt file meanwhile.
+    _quiet: Quiet,
 }
 
 /// What became of a source.
@@ -91,19 +98,20 @@ impl Source {
     /// Opens the source at a place so that nobody else writes it.
     pub(super) fn take(site: &dyn Site) -> Result<Source, Failure> {
         let url = site.url();
-        if !matches!(url, StoreUrl::File { engine: Engine::LndBolt, .. }) {
+        if matches!(url, StoreUrl::Server(_))
+            || matches!(url, StoreUrl::File { engine: Engine::Redb | Engine::Sqlite, .. })
+        {
             return Ok(Source::Store(Box::new(Side::take(site)?)));
         }
-        match opened::open(url, false)? {
-            Opened::Lnd(lnd) => Ok(Source::Lnd(url.clone(), lnd)),
-            Opened::Store(_) => Err(Failure::Usage(format!("{url} is not lnd's"))),
-        }
+        let opened = opened::open(url, false)?;
+        let quiet = Quiet::of(url, &opened)?;
+        Ok(Source::ReadOnly(Box::new(ReadOnly { url: url.clone(), opened, _quiet: quiet })))
     }
 
     pub(super) fn url(&self) -> &StoreUrl {
         match self {
             Source::Store(side) => &side.url,
-            Source::Lnd(url, _) => url,
+            Source::ReadOnly(source) => &source.url,
         }
     }
 
@@ -112,7 +120,7 @@ impl Source {
     pub(super) fn require(&self, target: &Transfer, source: &Identity) -> Result<Sealed, Failure> {
         let url = self.url();
         let found = match self {
-            Source::Lnd(url, lnd) => Identity::of_lnd(url, lnd)?,
+            Source::ReadOnly(source) => Identity::of(&source.url, &source.opened)?,
             Source::Store(side) => match &side.part {
                 Some(part) if part.stage == Stage::Moved && part.id == target.id => {
                     return Ok(Sealed::Here);
@@ -176,7 +184,7 @@ impl Source {
     pub(super) fn seq_unsealed(&self) -> Option<u64> {
         match self {
             Source::Store(side) => Some(side.seq().0 + 1),
-            Source::Lnd(..) => None,
+            Source::ReadOnly(_) => None,
         }
     }
 }

@@ -19,7 +19,7 @@ use super::codec::keys::channel as key;
 use super::codec::keys::decode_height;
 use super::codec::revocation::RevocationKeys;
 use super::codec::{Elsewhere, LndError, commitment, revocation_log, small, update};
-use crate::bolt::{Bucket, Entry, ReadError};
+use super::tree::{Bucket, Entry, ReadError};
 
 /// Everything of a channel but its logs.
 #[derive(Clone, Debug)]

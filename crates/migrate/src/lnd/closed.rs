@@ -11,7 +11,7 @@ use chanstate::{
 use super::codec::keys::{self, bucket as top};
 use super::codec::small::{self, OutpointStatus};
 use super::source::{LndSource, Refused};
-use crate::bolt::{Entry, ReadError};
+use super::tree::{Entry, ReadError};
 
 /// What the outpoint index says.
 #[derive(Debug, Default)]

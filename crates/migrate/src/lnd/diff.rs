@@ -1,19 +1,21 @@
 //! Compares a source with a view of a store, entry by entry, both ways and in flat memory.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::iter::Peekable;
 
+use bitcoin::OutPoint;
 use channelcoord::Backend;
 use thiserror::Error;
 
-use super::codec::keys::bucket as top;
+use super::codec::keys::{self, bucket as top};
 use super::codec::residue;
 use super::path::Path;
 use super::place::{Place, field_at};
 use super::residue::Residue;
 use super::source::{Content, LndEntry, LndSource, Refused, Walk};
+use super::tree::{Entry, ReadError};
 use super::view::{self, ViewError};
-use crate::bolt::{Entry, ReadError, display_path};
+use crate::bolt::display_path;
 use crate::progress::Progress;
 use crate::writer::{WriteError, Writer};
 
@@ -44,6 +46,18 @@ pub struct Difference {
     pub source: Option<Content>,
     /// What the view has.
     pub view: Option<Content>,
+}
+
+impl Difference {
+    /// Funding outpoint of the channel, where the path names it.
+    pub fn channel(&self) -> Option<OutPoint> {
+        let name = match self.path.first()?.as_slice() {
+            top::OPEN_CHANNELS => self.path.get(3)?,
+            top::HISTORICAL_CHANNELS | top::CLOSED_CHANNELS | top::OUTPOINTS => self.path.get(1)?,
+            _ => return None,
+        };
+        keys::decode_outpoint(name).ok()
+    }
 }
 
 impl std::fmt::Display for Difference {
@@ -101,7 +115,8 @@ pub fn compare(
 /// Stores what the source holds beyond the view of the store, so that nothing is lost.
 ///
 /// Only what our records cannot express may go there: another encoding of equal content, indexes
-/// and buckets, keys without a meaning. Anything else means that a record was not taken over.
+/// and buckets, keys without a meaning. Anything else means that a record was not taken over. Returns
+/// how many residues there are by their [reason](Residue::reason).
 ///
 /// # Errors
 /// `Lost`, `Source`, `View`, `Write`.
@@ -111,15 +126,15 @@ pub fn store_residue(
     backend: &dyn Backend,
     writer: &mut Writer<'_>,
     progress: &Progress,
-) -> Result<u64, DiffError> {
+) -> Result<BTreeMap<&'static str, u64>, DiffError> {
     let open = open_copies(source, refused)?;
-    let mut stored = 0;
+    let mut stored = BTreeMap::new();
     let mut differ = Differ::new(source.walk(refused), progress);
     let mut keep = |difference: Difference| {
         let residue = residue_of(&difference, &open);
         let residue = residue.ok_or_else(|| DiffError::Lost(Box::new(difference.clone())))?;
         writer.put(residue.to_record(&difference.path))?;
-        stored += 1;
+        *stored.entry(residue.reason()).or_default() += 1;
         Ok(())
     };
     view::walk(backend, &mut |entry| differ.push(entry, &mut keep))?;

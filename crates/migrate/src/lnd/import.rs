@@ -22,7 +22,7 @@ use super::codec::{LndError, close, keys, link_node, small};
 use super::package::{PackageFault, read_package};
 use super::residue::Residue;
 use super::source::{LndSource, Refused};
-use crate::bolt::{Bucket, Entry, ReadError};
+use super::tree::{Bucket, Entry, ReadError};
 use crate::progress::Progress;
 use crate::writer::{WriteError, Writer};
 

@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::codec::keys::package as key;
 use super::codec::package::decode_filter;
 use super::codec::{LndError, keys, update};
-use crate::bolt::{Bucket, Entry, ReadError};
+use super::tree::{Bucket, Entry, ReadError};
 
 /// A forwarding package as it is stored, its filters of any size.
 #[derive(Clone, Debug)]

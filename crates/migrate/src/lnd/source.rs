@@ -9,7 +9,9 @@ use thiserror::Error;
 use super::codec::keys::bucket as top;
 use super::codec::{keys, small};
 use super::path::Path;
-use crate::bolt::{BoltFile, Bucket, Entries, Entry, FileError, OpenError, ReadError, Survey};
+use super::tree::sql::{self, SqlTree};
+use super::tree::{Bucket, Entries, Entry, ReadError, Survey, Tree};
+use crate::bolt::{BoltFile, OpenError};
 
 /// Versions of lnd's database whose channel state has the layout known here.
 pub const VERSIONS: std::ops::RangeInclusive<u32> = 29..=35;
@@ -40,9 +42,12 @@ pub enum SourceError {
     /// The file is not a database, or not one that can be used.
     #[error("cannot be opened")]
     Open(#[from] OpenError),
-    /// The file as a whole is damaged.
+    /// The SQL database has no table that can be used.
+    #[error("cannot be opened")]
+    Sql(#[from] sql::OpenError),
+    /// The database as a whole is damaged or cannot be read.
     #[error("cannot be read")]
-    File(#[from] FileError),
+    Read(#[from] ReadError),
     /// The database is older or newer than what is known.
     #[error(
         "database version {found}, known are {} to {}; start the matching lnd once to migrate it",
@@ -58,10 +63,10 @@ pub enum SourceError {
     Tombstoned(String),
 }
 
-/// An lnd database, opened under a shared lock and surveyed.
+/// An lnd database, opened so that it does not change under the reader, and surveyed.
 #[derive(Debug)]
 pub struct LndSource {
-    file: BoltFile,
+    tree: Tree,
     survey: Survey,
     version: Option<u32>,
     tombstone: Option<String>,
@@ -90,32 +95,55 @@ pub struct LndEntry {
 }
 
 impl LndSource {
-    /// Opens the file, walks its pages once, and checks version and tombstone.
+    /// Opens a bbolt file under a shared lock, looks at the whole tree, and checks version and
+    /// tombstone.
     ///
     /// # Errors
-    /// `Open`, `File`, `Version`; `Tombstoned` unless `allow_tombstoned`.
+    /// `Open`, `Read`, `Version`; `Tombstoned` unless `allow_tombstoned`.
     pub fn open(path: &FilePath, allow_tombstoned: bool) -> Result<LndSource, SourceError> {
-        let file = BoltFile::open(path)?;
-        let survey = file.survey()?;
-        let version = read_version(&file.root())?;
+        LndSource::of(Tree::Bolt(BoltFile::open(path)?), allow_tombstoned)
+    }
+
+    /// As [`LndSource::open`], with an SQLite file in a snapshot.
+    ///
+    /// # Errors
+    /// `Sql`, `Read`, `Version`; `Tombstoned` unless `allow_tombstoned`.
+    pub fn open_sqlite(path: &FilePath, allow_tombstoned: bool) -> Result<LndSource, SourceError> {
+        LndSource::of(Tree::Sql(SqlTree::open_sqlite(path)?), allow_tombstoned)
+    }
+
+    /// As [`LndSource::open`], with a table in PostgreSQL in a snapshot.
+    ///
+    /// # Errors
+    /// `Sql`, `Read`, `Version`; `Tombstoned` unless `allow_tombstoned`.
+    pub fn open_postgres(
+        place: &sql::Place,
+        allow_tombstoned: bool,
+    ) -> Result<LndSource, SourceError> {
+        LndSource::of(Tree::Sql(SqlTree::open_postgres(place)?), allow_tombstoned)
+    }
+
+    fn of(tree: Tree, allow_tombstoned: bool) -> Result<LndSource, SourceError> {
+        let survey = tree.survey()?;
+        let version = read_version(&tree.root())?;
         if let Some(found) = version
             && !VERSIONS.contains(&found)
         {
             return Err(SourceError::Version { found });
         }
-        let tombstone = read_tombstone(&file.root())?;
+        let tombstone = read_tombstone(&tree.root())?;
         match tombstone {
             Some(text) if !allow_tombstoned => Err(SourceError::Tombstoned(text)),
-            tombstone => Ok(LndSource { file, survey, version, tombstone }),
+            tombstone => Ok(LndSource { tree, survey, version, tombstone }),
         }
     }
 
-    /// The file.
-    pub fn file(&self) -> &BoltFile {
-        &self.file
+    /// Its buckets.
+    pub fn tree(&self) -> &Tree {
+        &self.tree
     }
 
-    /// What the walk over its pages found.
+    /// What the look at the whole tree found.
     pub fn survey(&self) -> &Survey {
         &self.survey
     }
@@ -130,7 +158,7 @@ impl LndSource {
         self.tombstone.as_deref()
     }
 
-    /// Buckets that the walk over the pages found damaged.
+    /// Parts that the look at the whole tree found damaged.
     pub fn damaged(&self) -> Refused {
         Refused(self.survey.damage.iter().map(|damage| damage.path.clone()).collect())
     }
@@ -138,13 +166,13 @@ impl LndSource {
     /// A bucket; `None` if it is not there, or it or one around it is refused.
     ///
     /// # Errors
-    /// If a page on the way cannot be read.
+    /// If what is on the way cannot be read.
     pub fn bucket(
         &self,
         path: &[&[u8]],
         refused: &Refused,
     ) -> Result<Option<Bucket<'_>>, ReadError> {
-        let mut bucket = self.file.root();
+        let mut bucket = self.tree.root();
         if refused.contains(&Path::new()) {
             return Ok(None);
         }
@@ -159,7 +187,7 @@ impl LndSource {
 
     /// Walks everything that belongs to channel state and link nodes and is not refused.
     pub fn walk<'a>(&'a self, refused: &'a Refused) -> Walk<'a> {
-        let root = (!refused.contains(&Path::new())).then(|| self.file.root().entries());
+        let root = (!refused.contains(&Path::new())).then(|| self.tree.root().entries());
         Walk { refused, stack: root.into_iter().collect(), path: Path::new() }
     }
 
@@ -173,7 +201,7 @@ impl LndSource {
         if self.damaged().contains(&[]) {
             return Ok(names);
         }
-        for entry in self.file.root().entries() {
+        for entry in self.tree.root().entries() {
             let (name, _) = entry?;
             if !BUCKETS.contains(&name.as_slice()) {
                 names.push(name);
@@ -211,7 +239,8 @@ impl Refused {
     }
 }
 
-/// An iterator over buckets and values in walk order. Holds one page path for each level.
+/// An iterator over buckets and values in walk order. Holds one page path, or one page of rows, for
+/// each level.
 pub struct Walk<'a> {
     refused: &'a Refused,
     stack: Vec<Entries<'a>>,
@@ -264,13 +293,13 @@ fn read_version(root: &Bucket<'_>) -> Result<Option<u32>, SourceError> {
     let metadata = match root.bucket(top::METADATA) {
         Ok(Some(metadata)) => metadata,
         Ok(None) | Err(ReadError::Damaged(_)) => return Ok(None),
-        Err(ReadError::File(error)) => return Err(error.into()),
+        Err(error) => return Err(error.into()),
     };
     match metadata.value(keys::metadata::DB_VERSION) {
         Ok(Some(value)) => Ok(small::decode_db_version(value.into()).ok()),
         Ok(None) => Ok(Some(VERSION_IF_MISSING)),
         Err(ReadError::Damaged(_)) => Ok(None),
-        Err(ReadError::File(error)) => Err(error.into()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -286,6 +315,6 @@ fn read_tombstone(root: &Bucket<'_>) -> Result<Option<String>, SourceError> {
         Ok(value) => Ok(value.map(|text| String::from_utf8_lossy(&text).into_owned())),
         Err(ReadError::Damaged(damage)) if damage.path.is_empty() => Ok(None),
         Err(ReadError::Damaged(_)) => Ok(Some("damaged marker".into())),
-        Err(ReadError::File(error)) => Err(error.into()),
+        Err(error) => Err(error.into()),
     }
 }

@@ -1,14 +1,21 @@
 //! Names of stores on the command line.
 
+mod lnd_server;
 mod server;
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use bitcoin::Network;
+use bitcoin::secp256k1::PublicKey;
 use chanstate::Cause;
 use thiserror::Error;
 
+use crate::archive;
+use crate::lnd::tree::sql::holds_tree;
+
+pub use self::lnd_server::LndServerUrl;
 pub use self::server::ServerUrl;
 
 /// Engine of a store that is a file.
@@ -16,10 +23,14 @@ pub use self::server::ServerUrl;
 pub enum Engine {
     /// lnd's `channel.db` on bbolt; read only.
     LndBolt,
+    /// lnd's `channel.sqlite`, with its log; read only.
+    LndSqlite,
     /// Our store on redb.
     Redb,
     /// Our store on SQLite.
     Sqlite,
+    /// A store as an archive; written once.
+    Archive,
 }
 
 impl Engine {
@@ -27,8 +38,10 @@ impl Engine {
     pub fn scheme(self) -> &'static str {
         match self {
             Engine::LndBolt => "lnd-bolt",
+            Engine::LndSqlite => "lnd-sqlite",
             Engine::Redb => "redb",
             Engine::Sqlite => "sqlite",
+            Engine::Archive => "archive",
         }
     }
 }
@@ -45,6 +58,8 @@ pub enum StoreUrl {
     },
     /// A schema of a PostgreSQL database.
     Server(ServerUrl),
+    /// lnd's table in a PostgreSQL database; read only.
+    LndServer(LndServerUrl),
 }
 
 /// Why a name is not one of a store.
@@ -52,10 +67,12 @@ pub enum StoreUrl {
 #[non_exhaustive]
 pub enum UrlError {
     /// The scheme is not known.
-    #[error("unknown scheme {0:?}; use lnd-bolt:, redb:, sqlite: or postgres://")]
+    #[error("unknown scheme {0:?}; use {SCHEMES}")]
     Scheme(String),
     /// A path without a scheme leads to nothing whose content could be looked at.
-    #[error("{0} does not exist; name its engine: lnd-bolt:, redb: or sqlite:")]
+    #[error(
+        "{0} does not exist; name its engine: lnd-bolt:, lnd-sqlite:, redb:, sqlite: or archive:"
+    )]
     NotThere(PathBuf),
     /// The file cannot be looked at.
     #[error("cannot read {path}")]
@@ -75,15 +92,25 @@ pub enum UrlError {
     /// Not the URL of a PostgreSQL database. Says nothing of its text, which may hold a password.
     #[error("not a URL such as postgres://USER@HOST/DATABASE?schema=NAME")]
     Server(#[source] Cause),
+    /// As `Server`, for a database of lnd.
+    #[error("not a URL such as lnd-postgres://USER@HOST/DATABASE")]
+    LndServer(#[source] Cause),
 }
 
+/// Schemes as messages name them.
+const SCHEMES: &str = "lnd-bolt:, lnd-sqlite:, lnd-postgres://, redb:, sqlite:, archive: or \
+                       postgres://";
+
 const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
+/// Application id in the header of an SQLite file that is a store of ours.
+const STORE_MARK: &[u8] = b"chst";
 const REDB_MAGIC: &[u8] = b"redb\x1a\x0a\xa9\x0d\x0a";
 
 impl UrlError {
     /// Whether the name itself is wrong, whatever there is to be found.
     pub fn is_usage(&self) -> bool {
-        matches!(self, UrlError::Scheme(_) | UrlError::Empty | UrlError::Server(_))
+        use UrlError::{Empty, LndServer, Scheme, Server};
+        matches!(self, Scheme(_) | Empty | Server(_) | LndServer(_))
     }
 }
 
@@ -93,11 +120,30 @@ impl StoreUrl {
         match self {
             StoreUrl::File { engine, .. } => engine.scheme(),
             StoreUrl::Server(_) => "postgres",
+            StoreUrl::LndServer(_) => "lnd-postgres",
         }
     }
 
-    /// The store that is named: `lnd-bolt:PATH`, `redb:PATH`, `sqlite:PATH`, the URL of a PostgreSQL
-    /// database, or the bare path of an existing file, whose content tells the engine.
+    /// The same store, to belong to a node and a network when it is created. Files do not say whose
+    /// they are.
+    pub(crate) fn owned_by(&self, node: Option<PublicKey>, network: Option<Network>) -> StoreUrl {
+        match self {
+            StoreUrl::File { .. } | StoreUrl::LndServer(_) => self.clone(),
+            StoreUrl::Server(server) => StoreUrl::Server(server.owned_by(node, network)),
+        }
+    }
+
+    /// The file, if the store is an archive.
+    pub fn archive(&self) -> Option<&Path> {
+        match self {
+            StoreUrl::File { engine: Engine::Archive, path } => Some(path),
+            _ => None,
+        }
+    }
+
+    /// The store that is named: `lnd-bolt:PATH`, `lnd-sqlite:PATH`, `redb:PATH`, `sqlite:PATH`,
+    /// `archive:PATH`, the URL of a PostgreSQL database, with `lnd-` before it for one of lnd, or the
+    /// bare path of an existing file, whose content tells the engine.
     ///
     /// # Errors
     /// [`UrlError`].
@@ -108,9 +154,12 @@ impl StoreUrl {
         }
         let engine = match scheme {
             Some("postgres" | "postgresql") => return Ok(StoreUrl::Server(ServerUrl::new(name)?)),
+            Some("lnd-postgres") => return Ok(StoreUrl::LndServer(LndServerUrl::new(name)?)),
             Some("lnd-bolt") => Engine::LndBolt,
+            Some("lnd-sqlite") => Engine::LndSqlite,
             Some("redb") => Engine::Redb,
             Some("sqlite") => Engine::Sqlite,
+            Some("archive") => Engine::Archive,
             Some(other) => return Err(UrlError::Scheme(other.into())),
             None => return recognise(path.into()),
         };
@@ -131,7 +180,17 @@ fn take_apart(name: &str) -> (Option<&str>, &str) {
 }
 
 fn is_scheme(text: &str) -> bool {
-    ["lnd-bolt", "redb", "sqlite", "postgres", "postgresql"].contains(&text)
+    [
+        "lnd-bolt",
+        "lnd-sqlite",
+        "lnd-postgres",
+        "redb",
+        "sqlite",
+        "archive",
+        "postgres",
+        "postgresql",
+    ]
+    .contains(&text)
 }
 
 impl std::fmt::Display for StoreUrl {
@@ -139,12 +198,13 @@ impl std::fmt::Display for StoreUrl {
         match self {
             StoreUrl::File { engine, path } => write!(f, "{}:{}", engine.scheme(), path.display()),
             StoreUrl::Server(server) => server.fmt(f),
+            StoreUrl::LndServer(server) => server.fmt(f),
         }
     }
 }
 
-/// Looks at the first bytes. What is neither of our engines is taken for lnd's: its reader says
-/// best what is wrong with a damaged file.
+/// Looks at the first bytes, and into an SQLite file that is not marked as ours. What no engine knows
+/// is taken for lnd's: its reader says best what is wrong with a damaged file.
 fn recognise(path: PathBuf) -> Result<StoreUrl, UrlError> {
     // Opening a pipe would wait for somebody to write to it.
     match std::fs::metadata(&path) {
@@ -156,14 +216,18 @@ fn recognise(path: PathBuf) -> Result<StoreUrl, UrlError> {
         Err(error) => return Err(UrlError::Read { path, error }),
     }
     let mut head = Vec::new();
-    let read = File::open(&path).and_then(|file| file.take(16).read_to_end(&mut head));
+    let read = File::open(&path).and_then(|file| file.take(100).read_to_end(&mut head));
     if let Err(error) = read {
         return Err(UrlError::Read { path, error });
     }
     let engine = if head.starts_with(SQLITE_MAGIC) {
-        Engine::Sqlite
+        // A store of ours that was never closed can have its mark in the log alone.
+        let is_marked = head.get(68..72) == Some(STORE_MARK);
+        if !is_marked && holds_tree(&path) { Engine::LndSqlite } else { Engine::Sqlite }
     } else if head.starts_with(REDB_MAGIC) {
         Engine::Redb
+    } else if head.starts_with(&archive::MAGIC) {
+        Engine::Archive
     } else {
         Engine::LndBolt
     };
@@ -199,6 +263,7 @@ mod tests {
         for (content, expected) in [
             (SQLITE_MAGIC, Engine::Sqlite),
             (REDB_MAGIC, Engine::Redb),
+            (&archive::MAGIC, Engine::Archive),
             (&b"anything else"[..], Engine::LndBolt),
         ] {
             std::fs::write(&path, content).unwrap();

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bitcoin::Network;
+use bitcoin::secp256k1::PublicKey;
 use sqlstore::PostgresOptions;
 use thiserror::Error;
 use url::Url;
@@ -9,7 +11,7 @@ use url::Url;
 use super::UrlError;
 
 /// Parameters that a URL may have beside `schema`.
-const PARAMETERS: [&str; 10] = [
+pub(super) const PARAMETERS: [&str; 10] = [
     "host",
     "hostaddr",
     "port",
@@ -32,7 +34,7 @@ pub struct ServerUrl {
 
 /// What is wrong with a URL. Nothing of its text is repeated: where a password ends is not known.
 #[derive(Debug, Error)]
-enum Fault {
+pub(super) enum Fault {
     #[error("special characters of a password are written as %, followed by two hex digits")]
     Place,
     #[error("parameters are schema, {}", PARAMETERS.join(", "))]
@@ -70,6 +72,14 @@ impl ServerUrl {
         Ok(ServerUrl { options: Box::new(options), shown: self.shown.clone(), schema })
     }
 
+    /// The same store, to belong to a node and a network when it is created.
+    pub(super) fn owned_by(&self, node: Option<PublicKey>, network: Option<Network>) -> ServerUrl {
+        let mut options = self.options();
+        options = node.into_iter().fold(options, PostgresOptions::node);
+        options = network.into_iter().fold(options, PostgresOptions::network);
+        ServerUrl { options: Box::new(options), ..self.clone() }
+    }
+
     /// How to open it.
     pub(crate) fn options(&self) -> PostgresOptions {
         PostgresOptions::clone(&self.options)
@@ -83,7 +93,7 @@ impl ServerUrl {
 
 /// Refuses what a password with characters of another meaning would look like: it would be shown as
 /// a part of something else.
-fn require_plain(url: &Url) -> Result<(), Fault> {
+pub(super) fn require_plain(url: &Url) -> Result<(), Fault> {
     let database = url.path().strip_prefix('/').unwrap_or_default();
     match url.has_authority() && url.fragment().is_none() && !database.contains(['/', '@', ':']) {
         true => Ok(()),
@@ -91,7 +101,7 @@ fn require_plain(url: &Url) -> Result<(), Fault> {
     }
 }
 
-fn set_parameters(url: &mut Url, parameters: &[(String, String)]) {
+pub(super) fn set_parameters(url: &mut Url, parameters: &[(String, String)]) {
     url.set_query(None);
     if !parameters.is_empty() {
         url.query_pairs_mut().extend_pairs(parameters);

@@ -1,7 +1,8 @@
 //! Copies that are stopped at every commit, before and after it is stored.
 
-use channelcoord::{NotReady, OpenError, Stage, Store, StoreOptions};
-use migrate::command::{CopyOptions, copy, copy_to};
+use channelcoord::{NotReady, OpenError, Stage, Store, StoreOptions, Transfer};
+use migrate::command::{CopyOptions, Site, UrlSite, copy, copy_to};
+use migrate::journal::{Journal, Phase};
 use migrate::opened::{self, Opened};
 use migrate::url::StoreUrl;
 use pollster::block_on;
@@ -25,10 +26,12 @@ pub(crate) fn options() -> CopyOptions {
 fn copy_with_stops(from: &StoreUrl, to: &StoreUrl) -> u64 {
     let source = opened::open(from, false).unwrap();
     let mut stops = 0;
+    let mut in_residue = 0;
     let mut stop = Stop::Before;
     loop {
-        // After a stop before a commit, the same commit comes next, and is stored.
-        let stopper = Stopper::at(0, stop);
+        // After a stop before a commit, the same commit comes next, and is stored. Residue is written
+        // from its start again: there, each stop is one commit further on.
+        let stopper = Stopper::at(in_residue / 2, stop);
         let site = StoppingSite { url: to, stopper: stopper.clone() };
         match copy_to(from, &source, &site, options(), &Silent) {
             Err(_) if stopper.has_stopped() => {}
@@ -40,11 +43,18 @@ fn copy_with_stops(from: &StoreUrl, to: &StoreUrl) -> u64 {
             }
         }
         stops += 1;
+        in_residue = if writes_residue(to) { in_residue + 1 } else { 0 };
         stop = if stop == Stop::Before { Stop::After } else { Stop::Before };
         if stops % 16 == 0 {
             refuses_a_node(to);
         }
     }
+}
+
+fn writes_residue(to: &StoreUrl) -> bool {
+    let Ok(Opened::Store(store)) = UrlSite(to).open().map(Opened::Store) else { return false };
+    let found = block_on(Transfer::of(store.as_ref())).unwrap().unwrap();
+    found.stage == Stage::Filling && Journal::of(&found).unwrap().phase == Phase::Residue
 }
 
 /// A target that is not activated is opened by nobody.
@@ -60,9 +70,7 @@ fn refuses_a_node(to: &StoreUrl) {
 /// Holds a copy that was stopped again and again against one that was not.
 pub(crate) fn survives_every_stop(from: &StoreUrl, to: &StoreUrl, whole: &StoreUrl) {
     let source = opened::open(from, false).unwrap();
-    let report =
-        copy(from, &source, whole, CopyOptions { resume: false, ..options() }, &Silent).unwrap();
-    eprintln!("{report:?}");
+    copy(from, &source, whole, CopyOptions { resume: false, ..options() }, &Silent).unwrap();
     let stops = copy_with_stops(from, to);
     assert!(stops >= STOPS, "{stops} stops");
     assert!(content(to) == content(whole), "records differ");

@@ -62,6 +62,19 @@ impl Database {
         url.into()
     }
 
+    /// Names lnd's table in it.
+    pub(crate) fn lnd_url(&self) -> String {
+        format!("lnd-{}", self.url)
+    }
+
+    /// Names lnd's table in it, for another role.
+    pub(crate) fn lnd_url_as(&self, role: &str, password: &str) -> String {
+        let mut url = self.url.clone();
+        url.set_username(role).unwrap();
+        url.set_password(Some(password)).unwrap();
+        format!("lnd-{url}")
+    }
+
     pub(crate) fn password(&self) -> &str {
         self.url.password().expect("the server asks for a password")
     }
@@ -123,7 +136,13 @@ impl Shell {
         self.runtime.block_on(run).unwrap();
     }
 
-    fn rows(&mut self, sql: &str) -> Vec<sqlx::postgres::PgRow> {
+    /// As [`run`](Shell::run), for what the server may refuse.
+    pub(crate) fn try_run(&mut self, sql: &str) -> Result<(), String> {
+        let run = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.connection);
+        self.runtime.block_on(run).map(drop).map_err(|error| error.to_string())
+    }
+
+    pub(crate) fn rows(&mut self, sql: &str) -> Vec<sqlx::postgres::PgRow> {
         let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut self.connection);
         self.runtime.block_on(rows).unwrap()
     }

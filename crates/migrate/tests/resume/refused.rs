@@ -102,7 +102,9 @@ fn a_complete_copy_is_compared_again() {
     let first = resume(&node(), &target).unwrap();
     let again = resume(&node(), &target).unwrap();
     assert_eq!((first.was_complete, again.was_complete), (false, true));
-    assert_eq!(first, CopyReport { was_complete: false, ..again });
+    let counts = |report: &CopyReport| (report.records, report.residues, report.verified);
+    assert_eq!(counts(&first), counts(&again));
+    assert_eq!(first.digest, again.digest);
     refused(copy(&node(), &target), 2, "is a complete copy; `migrate activate`");
 }
 

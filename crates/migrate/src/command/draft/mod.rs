@@ -5,6 +5,7 @@ mod schema;
 
 use channelcoord::{Backend, Transfer};
 
+pub(super) use self::file::ArchivePlace;
 use self::file::FileDraft;
 use self::schema::SchemaDraft;
 use crate::opened::Failure;
@@ -22,21 +23,27 @@ pub(super) enum Draft {
 impl Draft {
     /// Makes room for a new store.
     pub(super) fn new(to: &StoreUrl) -> Result<Draft, Failure> {
-        if Draft::is_taken(to)? {
-            return Err(Draft::taken(to));
-        }
+        Draft::require_free(to)?;
         Ok(match to {
             StoreUrl::File { engine, path } => Draft::File(FileDraft::new(to, *engine, path)?),
             StoreUrl::Server(server) => Draft::Schema(SchemaDraft::new(to, server)?),
+            StoreUrl::LndServer(_) => return Err(only_read()),
         })
+    }
+
+    /// Refuses a place where something is, or that no store can be at.
+    pub(super) fn require_free(to: &StoreUrl) -> Result<(), Failure> {
+        match Draft::is_taken(to)? {
+            true => Err(Draft::taken(to)),
+            false => Ok(()),
+        }
     }
 
     /// Whether something is at a place. Refuses one that no store of ours can be at.
     pub(super) fn is_taken(to: &StoreUrl) -> Result<bool, Failure> {
         match to {
-            StoreUrl::File { engine: Engine::LndBolt, .. } => {
-                Err(Failure::Usage("lnd's databases are only read".into()))
-            }
+            StoreUrl::File { engine: Engine::LndBolt | Engine::LndSqlite, .. }
+            | StoreUrl::LndServer(_) => Err(only_read()),
             StoreUrl::File { path, .. } => file::is_taken(path),
             StoreUrl::Server(server) => schema::is_taken(to, server),
         }
@@ -52,6 +59,15 @@ impl Draft {
         match to {
             StoreUrl::File { path, .. } => Ok(file::remove_leftovers(path)),
             StoreUrl::Server(server) => schema::leftovers(to, server),
+            StoreUrl::LndServer(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Where to write the archive, if the target is one.
+    pub(super) fn archive(&self) -> Option<ArchivePlace> {
+        match self {
+            Draft::File(draft) => draft.archive(),
+            Draft::Schema(_) => None,
         }
     }
 
@@ -77,4 +93,8 @@ fn write(store: &dyn Backend, transfer: &Transfer, to: &StoreUrl) -> Result<(), 
     let written = Writer::claim(store).and_then(|mut writer| writer.set_transfer(transfer));
     written.map_err(|error| Failure::access(to, &error))?;
     pollster::block_on(store.release()).map_err(|error| Failure::of_backend(to, &error))
+}
+
+fn only_read() -> Failure {
+    Failure::Usage("lnd's databases are only read".into())
 }

@@ -11,8 +11,9 @@ use super::Checker;
 use super::index::id_taken;
 use super::state::contradictions;
 use super::walk::{NOT_A_BUCKET, NOT_A_VALUE, join};
-use crate::bolt::{Bucket, Entry, ReadError, display_path};
+use crate::bolt::display_path;
 use crate::finding::chain;
+use crate::lnd::tree::{Bucket, Entry, ReadError};
 
 /// Keys with a value.
 const VALUES: [&[u8]; 15] = [

@@ -10,7 +10,7 @@ use super::super::codec::keys::{self, bucket as top};
 use super::super::codec::small::{self, OutpointStatus};
 use super::super::path::Path;
 use super::Checker;
-use crate::bolt::ReadError;
+use crate::lnd::tree::ReadError;
 
 /// What the indexes say. An index that is refused says nothing.
 #[derive(Default)]

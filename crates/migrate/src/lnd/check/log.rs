@@ -7,8 +7,8 @@ use super::super::codec::keys::{channel as key, decode_height};
 use super::super::path::Path;
 use super::Checker;
 use super::walk::{NOT_A_VALUE, join};
-use crate::bolt::{Bucket, Entries, Entry, ReadError};
 use crate::finding::chain;
+use crate::lnd::tree::{Bucket, Entries, Entry, ReadError};
 
 /// Heights that a finding names.
 const NAMED: usize = 5;

@@ -26,9 +26,10 @@ use chanstate::{ChannelId, ShortChannelId};
 use super::codec::keys::{bucket as top, channel as key};
 use super::path::Path;
 use super::source::{BUCKETS, LndSource, Refused, VERSIONS};
-use crate::bolt::{ReadError, TreeDamage, display_path};
+use crate::bolt::display_path;
 use crate::counts::Counts;
-use crate::finding::{Finding, Severity, chain};
+use crate::finding::{Finding, Severity};
+use crate::lnd::tree::{Damage, ReadError};
 use crate::progress::Progress;
 use index::Index;
 
@@ -132,27 +133,21 @@ impl Checker<'_, '_> {
         Ok(())
     }
 
-    /// Reports what the walk over the pages found.
+    /// Reports what the look at the whole tree found.
     fn tree(&mut self) {
         for damage in &self.source.survey().damage {
-            let TreeDamage { path, page, fault } = damage;
-            let what = format!("page {page}: {fault}{}", consequence(path));
-            self.damage(path.clone(), what);
+            let Damage { path, what } = damage;
+            self.damage(path.clone(), format!("{what}{}", consequence(path)));
+        }
+        for (place, what) in &self.source.survey().lost {
+            self.find(Severity::Damage, place.clone(), format!("{what}; it is lost"));
         }
     }
 
     /// Reports what is wrong with the file beside its trees.
     fn file(&mut self) {
-        let info = *self.source.file().info();
-        for (page, meta) in info.metas.iter().enumerate() {
-            if let Some(fault) = &meta.fault {
-                let what = format!("{}; the newest transaction may be lost", chain(fault));
-                self.find(Severity::Warning, format!("meta page {page}"), what);
-            }
-        }
-        if let Some(fault) = &self.source.survey().freelist_fault {
-            let what = format!("{}; not needed for reading", chain(fault));
-            self.find(Severity::Warning, "free list".into(), what);
+        for (place, what) in &self.source.survey().notes {
+            self.find(Severity::Warning, place.clone(), what.clone());
         }
         match self.source.version() {
             Some(version) if version < *VERSIONS.end() => {
@@ -170,7 +165,7 @@ impl Checker<'_, '_> {
     /// Reports missing buckets. One that was renamed by damage would pass for another tenant.
     fn presence(&mut self) -> Result<(), ReadError> {
         for name in ALWAYS {
-            if self.source.file().root().get(name)?.is_none() {
+            if self.source.tree().root().get(name)?.is_none() {
                 let what = "is missing, lnd creates it at its first start";
                 self.inconsistency(&[name.to_vec()], what);
             }

@@ -7,8 +7,8 @@ use super::super::codec::keys::{self, bucket as top, package as key};
 use super::super::package::{PackageFault, read_package};
 use super::Checker;
 use super::walk::{NOT_A_BUCKET, NOT_A_VALUE, join};
-use crate::bolt::{Bucket, Entry, ReadError};
 use crate::finding::chain;
+use crate::lnd::tree::{Bucket, Entry, ReadError};
 
 const LISTS: [&[u8]; 2] = [key::ADDS, key::SETTLE_FAILS];
 const FILTERS: [&[u8]; 3] = [key::ACK_FILTER, key::SETTLE_FAIL_FILTER, key::FORWARD_FILTER];

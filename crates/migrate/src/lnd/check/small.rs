@@ -7,8 +7,8 @@ use super::super::codec::{close, link_node, small};
 use super::Checker;
 use super::index::id_taken;
 use super::walk::{NOT_A_VALUE, join};
-use crate::bolt::{Entry, ReadError};
 use crate::finding::chain;
+use crate::lnd::tree::{Entry, ReadError};
 
 /// Optional migrations that are known; their numbers count from 0.
 const OPTIONAL_MIGRATIONS: u64 = 2;

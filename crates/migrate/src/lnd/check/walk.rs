@@ -5,8 +5,8 @@ use bytes::Bytes;
 use super::super::codec::LndError;
 use super::super::path::Path;
 use super::Checker;
-use crate::bolt::{Bucket, Entry, ReadError};
 use crate::finding::chain;
+use crate::lnd::tree::{Bucket, Entry, ReadError};
 
 /// What is reported of a value in place of a bucket.
 pub(super) const NOT_A_BUCKET: &str = "is a value, a bucket belongs here";
