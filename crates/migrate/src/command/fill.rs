@@ -35,10 +35,10 @@ pub(super) fn fill(
     journal: Journal,
     batch: usize,
     watch: &dyn Watch,
-) -> Result<(Journal, Head, Filled), (Failure, Journal)> {
+) -> Result<(Journal, Head, Filled), (Failure, Box<Journal>)> {
     let mut writer = match Writer::go_on(target, journal.clone(), batch) {
         Ok(writer) => writer,
-        Err(error) => return Err((write_failure(to, &error), journal)),
+        Err(error) => return Err((write_failure(to, &error), Box::new(journal))),
     };
     let filled = match source {
         Opened::Store(backend) => from_store(from, backend.as_ref(), to, &mut writer, watch),
@@ -48,7 +48,7 @@ pub(super) fn fill(
     let journal = writer.into_journal().unwrap_or(journal);
     match filled {
         Ok(filled) => Ok((journal, head, filled)),
-        Err(failure) => Err((failure, journal)),
+        Err(failure) => Err((failure, Box::new(journal))),
     }
 }
 
