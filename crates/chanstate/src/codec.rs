@@ -91,8 +91,11 @@ impl Reader {
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        let at = self.at;
-        self.bytes(N)?.as_ref().try_into().map_err(|_| DecodeError::Truncated { at })
+        // Copied, since a slice of the buffer would count one more owner of it.
+        let rest = self.data.get(self.at..).unwrap_or_default();
+        let array = *rest.first_chunk().ok_or(DecodeError::Truncated { at: self.at })?;
+        self.at += N;
+        Ok(array)
     }
 
     /// An error for the field that starts here.

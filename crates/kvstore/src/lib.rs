@@ -12,4 +12,4 @@ pub mod kv;
 mod on_redb;
 
 #[cfg(feature = "redb")]
-pub use on_redb::{Fault, OpenError, Options, Redb, RedbBackend, StorageBackend};
+pub use on_redb::{FORMAT_VERSION, Fault, OpenError, Options, Redb, RedbBackend, StorageBackend};

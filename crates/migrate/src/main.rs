@@ -6,6 +6,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use bitcoin::Network;
+use bitcoin::secp256k1::PublicKey;
 use clap::error::KindFormatter;
 use clap::{Parser, Subcommand};
 use migrate::command::{self, CopyOptions, DigestOptions, DigestReport};
@@ -18,12 +20,15 @@ use crate::terminal::Terminal;
 
 /// Moves the channel state of a Lightning node between stores, and out of lnd.
 ///
-/// Stores are named by URL: redb:PATH, sqlite:PATH, or for PostgreSQL
+/// Stores are named by URL: redb:PATH, sqlite:PATH, archive:PATH, or for PostgreSQL
 /// postgres://USER@HOST:PORT/DATABASE?schema=NAME. Those of lnd: lnd-bolt:PATH, lnd-sqlite:PATH, or
 /// lnd-postgres://USER@HOST:PORT/DATABASE with ?prefix=NAME and schema=NAME if its table is not
 /// public.channeldb_kv. The path of an existing file is enough, its kind
 /// is recognised by its content. Without a schema, chanstore is meant. Put the password of a server
 /// into PGPASSWORD or ~/.pgpass: others can see a command line.
+///
+/// An archive is a whole store in one compressed file, to be kept, compared, and restored by another
+/// copy.
 ///
 /// Exit codes: 0 success, 1 the content stops the job (see each command), 2 usage, 3 something
 /// cannot be read or written.
@@ -32,7 +37,8 @@ use crate::terminal::Terminal;
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Print the result, findings included, as JSON on standard output.
+    /// Print the result, findings included, as one line of JSON on standard output, and what happens
+    /// meanwhile as lines of JSON on standard error.
     #[arg(long, global = true)]
     json: bool,
     /// Read an lnd database although its content was migrated away before.
@@ -52,10 +58,11 @@ enum Command {
         /// Store to copy.
         #[arg(long)]
         from: String,
-        /// Store to create, with its engine: redb:PATH, sqlite:PATH or postgres://...?schema=NAME.
+        /// Store to create, with its engine: redb:PATH, sqlite:PATH, archive:PATH or
+        /// postgres://...?schema=NAME.
         #[arg(long)]
         to: String,
-        /// Check the source and write nothing.
+        /// Look at everything that could stop the copy, say what it would take, and leave nothing.
         #[arg(long)]
         dry_run: bool,
         /// Carry inconsistencies of the source as they are.
@@ -64,6 +71,14 @@ enum Command {
         /// Leave out what is damaged in an lnd database, list it, and copy the rest.
         #[arg(long)]
         skip_damaged: bool,
+        /// Refuse channels of another network: mainnet, testnet, testnet4, signet or regtest. A new
+        /// store in PostgreSQL belongs to it.
+        #[arg(long, value_parser = network)]
+        network: Option<Network>,
+        /// Refuse a source of another node, named by its public key. A new store in PostgreSQL
+        /// belongs to it.
+        #[arg(long)]
+        node: Option<PublicKey>,
     },
     /// Compare every record of two stores, both ways.
     ///
@@ -94,6 +109,9 @@ enum Command {
     },
     /// Read everything of a store and report damage and inconsistencies.
     ///
+    /// An archive is read from its first byte to its last; its records are held against each other
+    /// only if all of it is sound.
+    ///
     /// Exit code 1: damage or inconsistencies were found.
     Check {
         /// The store.
@@ -106,9 +124,10 @@ enum Command {
     },
 }
 
-/// What a command tells in the end.
+/// What a command tells in the end, the last event of a run.
 #[derive(Serialize)]
 struct Told<T> {
+    event: &'static str,
     #[serde(flatten)]
     result: T,
     findings: Vec<Finding>,
@@ -118,6 +137,8 @@ struct Told<T> {
 #[derive(Serialize)]
 struct Refusal {
     error: String,
+    /// The exit code.
+    code: u8,
 }
 
 fn main() -> ExitCode {
@@ -130,15 +151,16 @@ fn main() -> ExitCode {
         Err(failure) => {
             let error = failure.to_string();
             terminal.line(&format!("error: {error}"));
-            if cli.json {
-                // The code of the failure says more than that of a pipe that is closed.
-                drop(tell_json(&terminal, Refusal { error }));
-            }
-            ExitCode::from(match failure {
+            let code = match failure {
                 Failure::Content(_) => 1,
                 Failure::Usage(_) => 2,
                 _ => 3,
-            })
+            };
+            if cli.json {
+                // The code of the failure says more than that of a pipe that is closed.
+                drop(tell_json(&terminal, "refusal", Refusal { error, code }));
+            }
+            ExitCode::from(code)
         }
     }
 }
@@ -155,9 +177,14 @@ fn parse() -> Cli {
 fn run(cli: &Cli, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let open = |url: &StoreUrl| opened::open(url, cli.allow_tombstoned);
     match &cli.command {
-        Command::Copy { from, to, dry_run, accept, skip_damaged } => {
-            let options =
-                CopyOptions { dry_run: *dry_run, accept: *accept, skip_damaged: *skip_damaged };
+        Command::Copy { from, to, dry_run, accept, skip_damaged, network, node } => {
+            let options = CopyOptions {
+                dry_run: *dry_run,
+                accept: *accept,
+                skip_damaged: *skip_damaged,
+                network: *network,
+                node: *node,
+            };
             let from = resolve(from)?;
             let to = StoreUrl::resolve(to).map_err(|error| Failure::Usage(chain(&error)))?;
             let report = command::copy(&from, &open(&from)?, &to, options, terminal)?;
@@ -182,7 +209,11 @@ fn run(cli: &Cli, terminal: &Terminal) -> Result<ExitCode, Failure> {
         }
         Command::Check { store } => {
             let store = resolve(store)?;
-            let report = command::check(&store, &open(&store)?, terminal)?;
+            let report = match store.archive() {
+                // What is wrong with one that cannot be opened are findings too.
+                Some(path) => command::check_archive(&store, path, terminal)?,
+                None => command::check(&store, &open(&store)?, terminal)?,
+            };
             tell(cli, terminal, report)?;
             Ok(code(report.is_clean()))
         }
@@ -193,6 +224,15 @@ fn run(cli: &Cli, terminal: &Terminal) -> Result<ExitCode, Failure> {
             tell(cli, terminal, command::inspect(&store, &opened, terminal)?)?;
             Ok(ExitCode::SUCCESS)
         }
+    }
+}
+
+/// Reads the name of a network, also as lnd calls it.
+fn network(name: &str) -> Result<Network, String> {
+    let known = || "mainnet, testnet, testnet4, signet or regtest is meant".to_owned();
+    match name {
+        "mainnet" => Ok(Network::Bitcoin),
+        name => name.parse().map_err(|_| known()),
     }
 }
 
@@ -215,12 +255,16 @@ fn tell<T: Serialize + std::fmt::Display>(
     result: T,
 ) -> Result<(), Failure> {
     terminal.finish();
-    if cli.json { tell_json(terminal, result) } else { print(&result.to_string()) }
+    if cli.json { tell_json(terminal, "report", result) } else { print(&result.to_string()) }
 }
 
-fn tell_json<T: Serialize>(terminal: &Terminal, result: T) -> Result<(), Failure> {
-    let told = Told { result, findings: terminal.take_findings() };
-    let text = serde_json::to_string_pretty(&told);
+fn tell_json<T: Serialize>(
+    terminal: &Terminal,
+    event: &'static str,
+    result: T,
+) -> Result<(), Failure> {
+    let told = Told { event, result, findings: terminal.take_findings() };
+    let text = serde_json::to_string(&told);
     print(&text.map_err(|error| Failure::access("result", &error))?)
 }
 

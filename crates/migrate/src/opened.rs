@@ -1,12 +1,15 @@
 //! Opening stores by name.
 
 use std::fs::File;
+use std::path::Path;
 
 use channelcoord::{Backend, BackendError, Head};
 use sqlstore::SqliteBackend;
 use thiserror::Error;
 
+use crate::archive::{ArchiveBackend, ArchiveError};
 use crate::finding::chain;
+use crate::holder;
 use crate::lnd::source::{LndSource, SourceError};
 use crate::url::{Engine, ServerUrl, StoreUrl};
 
@@ -57,7 +60,7 @@ impl Failure {
 ///
 /// # Errors
 /// `Content` for an lnd file that must not be used (damaged as a whole, tombstoned, of an unknown
-/// version); `Access` for anything else.
+/// version) and for an archive that is cut or damaged; `Access` for anything else.
 pub fn open(url: &StoreUrl, allow_tombstoned: bool) -> Result<Opened, Failure> {
     let access = |error: &dyn std::error::Error| Failure::access(url, error);
     let (engine, path) = match url {
@@ -70,10 +73,7 @@ pub fn open(url: &StoreUrl, allow_tombstoned: bool) -> Result<Opened, Failure> {
             return lnd(url, LndSource::open_postgres(server.place(), allow_tombstoned));
         }
     };
-    // Opening a pipe would wait for somebody to write to it.
-    if std::fs::metadata(path).is_ok_and(|kind| !kind.is_file()) {
-        return Err(Failure::Access(format!("{url}: not a regular file")));
-    }
+    require_file(url, path)?;
     Ok(match engine {
         Engine::LndBolt => lnd(url, LndSource::open(path, allow_tombstoned))?,
         Engine::LndSqlite => lnd(url, LndSource::open_sqlite(path, allow_tombstoned))?,
@@ -84,14 +84,52 @@ pub fn open(url: &StoreUrl, allow_tombstoned: bool) -> Result<Opened, Failure> {
             let store = SqliteBackend::open_read_only(path).map_err(|error| access(&error))?;
             Opened::Store(Box::new(store))
         }
+        Engine::Archive => {
+            Opened::Store(Box::new(ArchiveBackend::open(path).map_err(|error| match error {
+                ArchiveError::Read(_) => access(&error),
+                _ => Failure::content(url, &error),
+            })?))
+        }
     })
+}
+
+/// What to do about a database that cannot be opened, where its error does not say.
+fn advice(url: &StoreUrl, error: &SourceError) -> String {
+    use crate::bolt::OpenError;
+    match error {
+        SourceError::Open(OpenError::Locked) => {
+            let holder = match url {
+                StoreUrl::File { path, .. } => holder::of(path),
+                _ => None,
+            };
+            match holder {
+                Some(holder) => format!("; it is {holder}: stop it, and keep it stopped"),
+                None => "; stop lnd, and keep it stopped".into(),
+            }
+        }
+        SourceError::Tombstoned(_) => {
+            "; use what it was moved to, or read it all the same with --allow-tombstoned".into()
+        }
+        _ => String::new(),
+    }
 }
 
 fn lnd(url: &StoreUrl, opened: Result<LndSource, SourceError>) -> Result<Opened, Failure> {
     match opened {
         Ok(source) => Ok(Opened::Lnd(Box::new(source))),
-        Err(error) if is_access(&error) => Err(Failure::access(url, &error)),
-        Err(error) => Err(Failure::content(url, &error)),
+        Err(error) => {
+            let what = format!("{url}: {}{}", chain(&error), advice(url, &error));
+            Err(if is_access(&error) { Failure::Access(what) } else { Failure::Content(what) })
+        }
+    }
+}
+
+/// Refuses a path that leads to something else than a file.
+pub(crate) fn require_file(url: &StoreUrl, path: &Path) -> Result<(), Failure> {
+    // Opening a pipe would wait for somebody to write to it.
+    match std::fs::metadata(path).is_ok_and(|kind| !kind.is_file()) {
+        true => Err(Failure::Access(format!("{url}: not a regular file"))),
+        false => Ok(()),
     }
 }
 
@@ -256,6 +294,9 @@ pub fn create(url: &StoreUrl, shown: &StoreUrl) -> Result<Box<dyn Backend>, Fail
         }
         StoreUrl::File { engine: Engine::Sqlite, path } => {
             Box::new(SqliteBackend::create(path).map_err(|error| access(&error))?)
+        }
+        StoreUrl::File { engine: Engine::Archive, .. } => {
+            return Err(Failure::Usage("archives are written in one go, by a copy".into()));
         }
         StoreUrl::Server(server) => {
             Box::new(server.options().create().map_err(|error| access(&error))?)

@@ -9,6 +9,8 @@ mod fields;
 mod survey;
 mod through;
 
+use std::thread;
+
 use channelcoord::{Backend, BackendError, ChangeSet, Record};
 use chanstate::key::{KeyRange, Kind};
 use chanstate::{ChannelChange, Record as ChannelRecordKind, Version};
@@ -18,11 +20,12 @@ use thiserror::Error;
 pub use self::check::{check, unseen};
 pub use self::compare::{Comparison, Difference, Reread, compare};
 pub use self::content::is_content;
+pub(crate) use self::content::unversioned;
 pub use self::digest::{Digester, StoreDigest};
 pub use self::survey::{Survey, survey};
 use crate::counts::Counts;
 use crate::progress::Progress;
-use crate::records::Records;
+use crate::records::{Ahead, Records};
 use crate::writer::{WriteError, Writer};
 
 /// Why a job on stores stopped.
@@ -37,7 +40,8 @@ pub enum StoreJobError {
     Write(#[from] WriteError),
 }
 
-/// Copies every record. Versions are assigned anew by the target.
+/// Copies every record. Versions are assigned anew by the target. The source is read by a thread of its
+/// own, a few pages ahead of what is written.
 ///
 /// # Errors
 /// `Read`, `Write`.
@@ -46,8 +50,8 @@ pub fn copy(
     writer: &mut Writer<'_>,
     progress: &Progress,
 ) -> Result<(), StoreJobError> {
-    for kind in Kind::ALL {
-        for record in Records::new(source, KeyRange::all(kind)) {
+    thread::scope(|scope| {
+        for record in Ahead::start(scope, source, Kind::ALL.map(KeyRange::all)) {
             progress.add(1);
             match record? {
                 Record::Channel(ChannelRecordKind::Channel(mut row)) => {
@@ -64,9 +68,9 @@ pub fn copy(
                 record => writer.put(record)?,
             }
         }
-    }
-    writer.flush()?;
-    Ok(())
+        writer.flush()?;
+        Ok(())
+    })
 }
 
 /// Counts records by kind, as `inspect` shows them.

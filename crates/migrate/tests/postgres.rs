@@ -17,6 +17,10 @@ mod copies;
 mod database;
 #[path = "postgres/drafts.rs"]
 mod drafts;
+#[path = "common/guide.rs"]
+mod guide;
+#[path = "postgres/guided.rs"]
+mod guided;
 #[path = "common/kv.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod kv;
@@ -24,5 +28,9 @@ mod kv;
 mod lnd;
 #[path = "postgres/names.rs"]
 mod names;
+#[path = "postgres/preflight.rs"]
+mod preflight;
 #[path = "postgres/sources.rs"]
 mod sources;
+#[path = "postgres/table.rs"]
+mod table;

@@ -92,4 +92,6 @@ pub use open::{OpenError, StoreName};
 #[cfg(feature = "single-statements")]
 pub use postgres::SingleStatements;
 pub use postgres::{PostgresBackend, PostgresOptions, Standing};
+pub use schema::NEWEST as SCHEMA_VERSION;
 pub use sqlite::SqliteBackend;
+pub use verdict::fits;

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chanstate::Cause;
 use thiserror::Error;
@@ -77,6 +78,20 @@ pub enum OpenError {
         /// Value found.
         found: String,
     },
+    /// Another instance holds the store, whose schema this release would have to change first.
+    #[error("store is held by {by} for {remaining:?} unless renewed, and has to be upgraded")]
+    Held {
+        /// Its name.
+        by: String,
+        /// When it has to renew its hold at the latest.
+        remaining: Duration,
+    },
+    /// The server does not let this role in: a wrong password, or not from here, or not without TLS.
+    #[error("the server refused the login")]
+    Denied(#[source] Cause),
+    /// The server is not the one that it should be, or has no TLS.
+    #[error("no secure connection")]
+    Tls(#[source] Cause),
     /// A file cannot be used.
     #[error("{} cannot be used", path.display())]
     Io {

@@ -72,7 +72,7 @@ pub(crate) fn checksum(table: &Table, row: &impl Columns) -> i64 {
 /// not depend on the other values, and a wrong checksum stays wrong.
 pub(crate) fn checksum_change(from: Value<'_>, to: Value<'_>) -> i64 {
     let of = |value| {
-        let mut checksum = Checksum(crc32fast::Hasher::new());
+        let mut checksum = Checksum::new();
         checksum.update(value);
         checksum.finish()
     };
@@ -143,24 +143,40 @@ impl<'a> RowReader<'a> {
 }
 
 /// CRC-32 over the table's name and all values, each with a tag for its type.
-struct Checksum(crc32fast::Hasher);
+struct Checksum {
+    hasher: crc32fast::Hasher,
+    /// What was not hashed yet: a row is many short pieces, and each call costs more than its bytes.
+    waiting: [u8; WAITING],
+    len: usize,
+}
+
+/// Bytes that wait to be hashed together.
+const WAITING: usize = 256;
 
 impl Checksum {
+    fn new() -> Checksum {
+        Checksum::with(crc32fast::Hasher::new())
+    }
+
     fn of_table(table: &Table) -> Checksum {
-        Checksum(crc32fast::Hasher::new_with_initial(table.name_digest))
+        Checksum::with(crc32fast::Hasher::new_with_initial(table.name_digest))
+    }
+
+    fn with(hasher: crc32fast::Hasher) -> Checksum {
+        Checksum { hasher, waiting: [0; WAITING], len: 0 }
     }
 
     fn update(&mut self, value: Value<'_>) {
         match value {
-            Value::Null => self.0.update(&[0]),
+            Value::Null => self.add(&[0]),
             Value::Int(value) => {
                 let mut bytes = [1; 9];
                 bytes[1..].copy_from_slice(&value.to_le_bytes());
-                self.0.update(&bytes);
+                self.add(&bytes);
             }
             Value::Blob(bytes) => self.update_bytes(2, bytes),
             Value::Text(bytes) => self.update_bytes(3, bytes),
-            Value::Foreign => self.0.update(&[4]),
+            Value::Foreign => self.add(&[4]),
         }
     }
 
@@ -168,12 +184,27 @@ impl Checksum {
         // With its length in front, a value cannot run into the next one.
         let mut head = [tag; 9];
         head[1..].copy_from_slice(&(bytes.len() as u64).to_le_bytes());
-        self.0.update(&head);
-        self.0.update(bytes);
+        self.add(&head);
+        self.add(bytes);
     }
 
-    fn finish(self) -> i64 {
-        self.0.finalize().into()
+    fn add(&mut self, bytes: &[u8]) {
+        if self.len + bytes.len() > WAITING {
+            self.hasher.update(&self.waiting[..self.len]);
+            self.len = 0;
+        }
+        match self.waiting.get_mut(self.len..self.len + bytes.len()) {
+            Some(room) => {
+                room.copy_from_slice(bytes);
+                self.len += bytes.len();
+            }
+            None => self.hasher.update(bytes),
+        }
+    }
+
+    fn finish(mut self) -> i64 {
+        self.hasher.update(&self.waiting[..self.len]);
+        self.hasher.finalize().into()
     }
 }
 
@@ -206,4 +237,49 @@ pub(crate) enum Misread {
     /// A blob that does not decode.
     #[error("blob does not decode")]
     Blob(#[source] DecodeError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is hashed, written down in one piece.
+    fn plain(values: &[Value<'_>]) -> i64 {
+        let mut bytes = Vec::new();
+        for value in values {
+            match value {
+                Value::Null => bytes.push(0),
+                Value::Int(value) => {
+                    bytes.push(1);
+                    bytes.extend(value.to_le_bytes());
+                }
+                Value::Blob(blob) | Value::Text(blob) => {
+                    bytes.push(if matches!(value, Value::Blob(_)) { 2 } else { 3 });
+                    bytes.extend((blob.len() as u64).to_le_bytes());
+                    bytes.extend(*blob);
+                }
+                Value::Foreign => bytes.push(4),
+            }
+        }
+        crc32fast::hash(&bytes).into()
+    }
+
+    #[test]
+    fn a_checksum_is_that_of_all_bytes_however_they_fall() {
+        for len in [0, 1, 9, 200, 237, 238, 239, 246, 247, 248, 255, 256, 257, 511, 600, 5_000] {
+            let blob: Vec<u8> = (0..len).map(|at| at as u8).collect();
+            let values = [
+                Value::Int(-2),
+                Value::Blob(&blob),
+                Value::Null,
+                Value::Text(b"text"),
+                Value::Foreign,
+                Value::Blob(&blob),
+                Value::Int(7),
+            ];
+            let mut checksum = Checksum::new();
+            values.into_iter().for_each(|value| checksum.update(value));
+            assert_eq!(checksum.finish(), plain(&values), "{len} bytes");
+        }
+    }
 }

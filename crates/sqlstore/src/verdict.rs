@@ -20,9 +20,19 @@ pub(crate) fn misfit(set: &ChangeSet) -> Option<Verdict> {
 }
 
 fn refuse(record: RecordRef<'_>) -> Option<Verdict> {
+    let cause = fits(record).err()?;
+    Some(Verdict::Refused { record: record.key(), cause })
+}
+
+/// Whether a record fits the columns of its table, in SQLite as in PostgreSQL, which has a further
+/// limit: [`PostgresOptions::fits`](crate::PostgresOptions::fits). A commit refuses the sets with
+/// records that do not; this asks before anything is written.
+///
+/// # Errors
+/// What is too large.
+pub fn fits(record: RecordRef<'_>) -> Result<(), Cause> {
     let key = record.key();
-    let cause = keys::check(table::of_kind(key.kind), &key).err()?;
-    Some(Verdict::Refused { record: key, cause: Arc::new(cause) })
+    keys::check(table::of_kind(key.kind), &key).map_err(|misfit| Arc::new(misfit) as Cause)
 }
 
 /// The last sequence number that `epoch` committed: where its successor began, or where the store
@@ -44,22 +54,24 @@ pub(crate) fn reached<E>(
 }
 
 /// What became of the sets of a batch that is stored, told from the versions that their subjects have
-/// now. `newest` says that nothing was committed since.
+/// now. `newest` says that nothing was committed since, `refused` which sets do not fit, by their place
+/// in the batch.
 ///
 /// # Errors
 /// Those of `version`; `Unavailable` if later commits hide a verdict.
 pub(crate) fn of_stored(
     batch: Batch<'_>,
     newest: bool,
+    refused: impl Fn(usize, &ChangeSet) -> Option<Verdict>,
     mut version: impl FnMut(&Subject) -> Result<Version, Cause>,
 ) -> Result<Vec<Verdict>, BackendError> {
-    let mut of_set = |(set, ours): (&ChangeSet, u64)| {
-        if let Some(refused) = misfit(set) {
+    let mut of_set = |(position, (set, ours)): (usize, (&ChangeSet, u64))| {
+        if let Some(refused) = refused(position, set) {
             return Ok(refused);
         }
         let fate = set.fate(Version(ours), newest, &mut version);
         let overwritten = || BackendError::Unavailable(Arc::new(Overwritten));
         fate.map_err(BackendError::Unavailable)?.ok_or_else(overwritten)
     };
-    batch.sets.iter().zip(batch.before.0 + 1..).map(&mut of_set).collect()
+    batch.sets.iter().zip(batch.before.0 + 1..).enumerate().map(&mut of_set).collect()
 }

@@ -81,12 +81,16 @@ fn a_number_that_does_not_sort_is_refused() {
     let key = RecordKey::htlc(ChannelNo(1), refused.key());
     let other = htlc(1, Direction::Incoming, (1 << 63) - 1);
     let sets = [refused, other].map(|htlc| puts([record(chanstate::Record::Htlc(htlc))]));
+    let told = sets.each_ref().map(|set| sqlstore::fits(set.puts[0].as_ref()));
     let verdicts = store.try_commit(&sets).unwrap();
     let [Verdict::Refused { record, cause }, Verdict::Applied] = &verdicts[..] else {
         panic!("{verdicts:?}");
     };
     assert_eq!(*record, key);
     assert_eq!(cause.to_string(), "id 9223372036854775808 over 2^63 - 1");
+    // The same is told without a store.
+    let [Err(misfit), Ok(())] = told else { panic!("{told:?}") };
+    assert_eq!(misfit.to_string(), cause.to_string());
     assert_eq!(store.read(&key), None);
 }
 

@@ -28,6 +28,18 @@ impl Cluster {
 
     /// Makes a cluster in `dir`, and starts its server.
     pub(crate) fn within(dir: TempDir) -> Cluster {
+        Cluster::make(dir, |_| String::new())
+    }
+
+    /// Makes a cluster, starts its server with the settings that `set` returns, and also listens on a
+    /// loopback port. Whatever `set` writes into the directory belongs to the server.
+    pub(crate) fn on_loopback(set: impl FnOnce(&Path) -> String) -> Cluster {
+        Cluster::make(TempDir::new().unwrap(), |data| {
+            format!("{}listen_addresses = '127.0.0.1'\n", set(data))
+        })
+    }
+
+    fn make(dir: TempDir, set: impl FnOnce(&Path) -> String) -> Cluster {
         give(dir.path());
         let data = dir.path().join("data");
         let mut make = program("initdb");
@@ -37,19 +49,32 @@ impl Cluster {
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let settings = format!(
             "unix_socket_directories = '{}'\nlisten_addresses = ''\nautovacuum = off\n\
-             shared_buffers = '8MB'\nmin_wal_size = '4MB'\nmax_wal_size = '16MB'\n",
-            dir.path().display()
+             shared_buffers = '8MB'\nmin_wal_size = '4MB'\nmax_wal_size = '16MB'\n{}",
+            dir.path().display(),
+            set(&data),
         );
         let file = data.join("postgresql.auto.conf");
-        fs::write(&file, settings).unwrap();
-        give(&file);
-        // No other server has its socket in this directory, so the port needs only be a number.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let postmaster = Mutex::new(start(&data, port));
-        let server = Server::at(dir.path(), port);
-        let cluster = Cluster { server, data, postmaster, _dir: dir };
-        cluster.await_ready();
-        cluster
+        fs::write(file, settings).unwrap();
+        for file in fs::read_dir(&data).unwrap() {
+            give(&file.unwrap().path());
+        }
+        // No other server has its socket in this directory. But somebody may take the port before a
+        // server that listens there too.
+        loop {
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let (server, mut postmaster) = (Server::at(dir.path(), port), start(&data, port));
+            let mut ended = false;
+            wait_until("the server takes connections", || {
+                ended = postmaster.try_wait().unwrap().is_some();
+                ended || server.try_shell("public").is_ok()
+            });
+            if !ended {
+                return Cluster { server, data, postmaster: Mutex::new(postmaster), _dir: dir };
+            }
+            let log = fs::read_to_string(data.join("log")).unwrap();
+            assert!(log.contains("Address already in use"), "{log}");
+            fs::remove_file(data.join("log")).unwrap();
+        }
     }
 
     /// Waits until the server takes connections.
@@ -74,8 +99,16 @@ impl Cluster {
         wait_until("the server's processes are gone", || !children.iter().any(runs));
     }
 
+    /// Starts the server again if it ends, and waits until it takes connections.
+    pub(crate) fn await_restarted(&self) {
+        wait_until("the server takes connections", || {
+            self.restart();
+            self.server.try_shell("public").is_ok()
+        });
+    }
+
     /// Starts the server again, if it does not run.
-    pub(crate) fn restart(&self) {
+    fn restart(&self) {
         let mut postmaster = self.postmaster();
         if postmaster.try_wait().unwrap().is_some() {
             *postmaster = start(&self.data, self.server.port());

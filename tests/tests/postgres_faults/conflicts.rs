@@ -79,15 +79,16 @@ fn a_deadlock_is_nobodys_concern() {
     let host = trial.round(host, |watch| {
         let [mut shell, mut other] = [(); 2].map(|()| Shell::new(&url, place.schema()).unwrap());
         shell.run("set deadlock_timeout = '2s'");
-        let parted = |n: &u64| {
+        for n in 0..TIMES {
             watch.await_calls((n + 1) * CALLS / (TIMES + 1));
-            deadlock(watch, &mut shell, &mut other)
-        };
-        (0..TIMES).filter(parted).count() as u64
+            // On a slow machine it is the operator who is undone at times.
+            wait_until("a commit is undone", || deadlock(watch, &mut shell, &mut other));
+        }
+        TIMES
     });
     drop(host);
     assert_eq!((trial.tally.not_stored, trial.tally.unknown), (0, 0));
-    trial.end(TIMES / 2);
+    trial.end(TIMES);
     drop(place);
     operator.run(&format!("drop database {database} with (force)"));
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::cluster::{Cluster, signal};
+use crate::lease::LOCKED;
 use crate::server::wait_until;
-use crate::trial::{CALLS, Trial, Watch, open};
+use crate::trial::{CALLS, Trial, Watch, open, patient};
 
 /// Kills the server in the middle of the load, and starts it again.
 fn kill_all(cluster: &Cluster, watch: &Watch<'_>) -> u64 {
@@ -12,8 +13,7 @@ fn kill_all(cluster: &Cluster, watch: &Watch<'_>) -> u64 {
     for n in 0..KILLS {
         watch.await_calls((n + 1) * CALLS / (KILLS + 1));
         cluster.kill();
-        cluster.restart();
-        cluster.await_ready();
+        cluster.await_restarted();
     }
     KILLS
 }
@@ -24,8 +24,12 @@ fn kill_one(cluster: &Cluster, schema: &str, watch: &Watch<'_>) -> u64 {
     for n in 0..KILLS {
         watch.await_calls((n + 1) * CALLS / (KILLS + 1));
         let mut shell = cluster.server.shell(schema);
-        let pids: Vec<_> = shell.commits_waiting("true").iter().map(i64::to_string).collect();
-        assert!(!pids.is_empty(), "nobody commits");
+        let mut pids = Vec::new();
+        // It may not have noticed yet that the server is back.
+        wait_until("somebody commits", || {
+            pids = shell.commits_waiting("true").iter().map(i64::to_string).collect();
+            !pids.is_empty()
+        });
         signal("KILL", &pids);
         // It takes no connections while it recovers, and takes them before it noticed.
         wait_until("the server ends its sessions", || shell.is_lost());
@@ -37,7 +41,7 @@ fn kill_one(cluster: &Cluster, schema: &str, watch: &Watch<'_>) -> u64 {
 #[test]
 fn nothing_is_lost_when_the_server_is_killed() {
     let cluster = Cluster::new();
-    let place = cluster.server.place();
+    let place = cluster.server.place().with(patient);
     let host = open(&place);
     let mut trial = Trial::new("server killed", &host);
     let host = trial.round(host, |watch| kill_all(&cluster, watch));
@@ -58,13 +62,15 @@ fn nothing_is_lost_when_the_server_is_killed_and_stays_away() {
     for _ in 0..3 {
         host = trial.round(host, |watch| {
             watch.await_calls(CALLS / 3);
+            // Holds a commit back until the server is gone, so that nobody knows what became of it.
+            let mut shell = cluster.server.shell(place.schema());
+            shell.run("begin; select from channel for update");
+            let mut other = cluster.server.shell(place.schema());
+            wait_until("a commit waits", || !other.commits_waiting(LOCKED).is_empty());
             cluster.kill();
-            watch.wait("a call comes back without a result", |tally| {
-                tally.unknown + tally.not_stored > 0
-            });
+            watch.wait("a call comes back without a result", |tally| tally.unknown > 0);
             watch.await_calls(CALLS * 2 / 3);
-            cluster.restart();
-            cluster.await_ready();
+            cluster.await_restarted();
             1
         });
     }

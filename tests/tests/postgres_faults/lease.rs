@@ -1,11 +1,11 @@
 //! Instances that want the same store, and one that stands still.
 
-use std::env;
 use std::io::{BufRead, BufReader, Lines};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
+use std::{env, fs};
 
 use channelcoord::{Backend, ClaimError, OpenError, Store, StoreOptions};
 use chanstate::ShortChannelId;
@@ -14,11 +14,11 @@ use pollster::block_on;
 use sqlstore::PostgresOptions;
 
 use crate::cluster::signal;
-use crate::server::{Existing, Server, Shell, wait_until};
-use crate::trial::{CALLS, Trial, Watch, open};
+use crate::server::{Existing, Server, wait_until};
+use crate::trial::{CALLS, Trial, Watch, open, patient};
 use crate::writers::{Came, Writer, Wrong, steps};
 
-const LOCKED: &str = "wait_event_type = 'Lock'";
+pub(crate) const LOCKED: &str = "wait_event_type = 'Lock'";
 
 /// The same store, opened by another instance.
 fn instance(place: &InPostgres, name: &str) -> Existing {
@@ -50,19 +50,23 @@ fn steal<'p>(
     }
     let mut shell = server.shell(schema);
     let mut other = server.shell(schema);
-    let waiting = |other: &mut Shell, sessions| {
-        wait_until("sessions wait", || other.commits_waiting(LOCKED).len() == sessions);
-        other.commits_waiting(LOCKED)
-    };
     // Stops a commit after it took the store's row and before it is through.
     shell.run("begin; select from channel for update");
-    let commit = waiting(&mut other, 1);
+    let mut commit = Vec::new();
+    wait_until("a commit waits", || {
+        commit = other.commits_waiting(LOCKED);
+        !commit.is_empty()
+    });
     let victim = other.number("select epoch from lease");
     let end_lease = format!("update lease set until = null where epoch = {victim}");
     other.run(&end_lease);
     thread::scope(|scope| {
         let claim = scope.spawn(|| open(thief));
-        waiting(&mut other, 2);
+        // The victim may renew its lease in between.
+        wait_until("the claim waits", || {
+            other.run(&end_lease);
+            other.commits_waiting(LOCKED).len() == 2
+        });
         if theft == Theft::BeforeCommit {
             other.numbers(&format!("select pg_terminate_backend({}, 60000)::int::int8", commit[0]));
         }
@@ -115,7 +119,8 @@ fn of_two_instances_that_race_one_gets_the_store_and_keeps_it() {
     const RACES: u64 = 4;
     let server = Server::shared();
     let place = server.place();
-    let racers = ["one", "two"].map(|name| Existing(place.options().clone().instance(name)));
+    let racers =
+        ["one", "two"].map(|name| Existing(patient(place.options().clone().instance(name))));
     let host = open(&place);
     let mut trial = Trial::new("race for the lease", &host);
     block_on(host.store.close()).unwrap();
@@ -154,11 +159,11 @@ const URL: &str = "CHANSTORE_FAULTS_URL";
 const SCHEMA: &str = "CHANSTORE_FAULTS_SCHEMA";
 const CHANNEL: &str = "CHANSTORE_FAULTS_CHANNEL";
 
-/// Long enough for a busy machine not to outlive it between two beats.
+/// Long enough for a busy machine not to outlive it between two beats, mostly.
 const LEASE: Duration = Duration::from_secs(2);
 
 /// What the other process does: it opens a channel and takes it from step to step, says each that is
-/// acknowledged, and ends when one fails.
+/// acknowledged, and ends when one fails, or when nobody listens.
 #[test]
 #[ignore = "the process that other tests pause"]
 fn the_other_process() {
@@ -168,14 +173,12 @@ fn the_other_process() {
     let host = open(&place);
     let mut writer = block_on(Writer::new(&host, n.parse().unwrap()));
     println!("\nopened {}", writer.possible[0].scid.0);
-    // Far more than it makes before it is paused.
-    for _ in 0..1_000 {
+    loop {
         match block_on(writer.step(&host.store)).unwrap() {
             Came::Stored => println!("stored"),
             other => return println!("{other:?}"),
         }
     }
-    println!("nothing failed");
 }
 
 /// The other process, and what it says.
@@ -200,12 +203,26 @@ impl Other {
         Other { child, lines, channel, scid: ShortChannelId(scid), stored: 0 }
     }
 
-    /// Waits until it said so many times that a step is stored.
-    fn await_stored(&mut self, stored: u64) {
+    /// Waits until it said so many times that a step is stored; false if it was fenced before, as a
+    /// process is that got no processor for longer than its lease.
+    fn has_stored(&mut self, stored: u64) -> bool {
         while self.stored < stored {
-            assert_eq!(self.lines.next().unwrap().unwrap(), "stored");
-            self.stored += 1;
+            match self.lines.next().unwrap().unwrap().as_str() {
+                "stored" => self.stored += 1,
+                other => {
+                    assert_eq!(other, "Fenced");
+                    return false;
+                }
+            }
         }
+        true
+    }
+
+    /// Lets it stand still.
+    fn pause(&self) {
+        self.signal("STOP");
+        let stat = format!("/proc/{}/stat", self.child.id());
+        wait_until("it stands still", || fs::read_to_string(&stat).unwrap().contains(") T "));
     }
 
     fn signal(&self, name: &str) {
@@ -247,16 +264,28 @@ fn a_process_that_was_paused_beyond_its_lease_stores_nothing() {
     // Makes the schema.
     drop(heir.open().unwrap());
     let (mut wrong, mut calls, mut inherited) = (Wrong::default(), 0, 0);
-    for (n, replaced) in [true, false, true].into_iter().enumerate() {
-        let mut other = Other::start(&server, &place, 10 + n as u64);
-        other.await_stored(10);
-        other.signal("STOP");
+    let mut channels = 10..;
+    for (n, replaced) in (0..).zip([true, false, true]) {
+        let mut other = channels
+            .by_ref()
+            .find_map(|channel| {
+                let mut other = Other::start(&server, &place, channel);
+                other.has_stored(10).then_some(other)
+            })
+            .unwrap();
+        other.pause();
         let mut shell = server.shell(place.schema());
-        let over = "select count(*) from lease where until <= clock_timestamp()";
+        // It may have noted that it is awake and not renewed its lease after that.
+        let now = shell.number("select (extract(epoch from clock_timestamp()) * 1000)::int8");
+        let over = now + i64::try_from(LEASE.as_millis()).unwrap();
+        let over = format!(
+            "select count(*) from lease where until <= clock_timestamp() \
+             and extract(epoch from clock_timestamp()) * 1000 > {over}"
+        );
         // The heir stores steps of its own while the other one is paused.
         let heirs = replaced.then(|| {
             let host = open(&heir);
-            let mut writer = block_on(Writer::new(&host, 20 + n as u64));
+            let mut writer = block_on(Writer::new(&host, n));
             for _ in 0..10 {
                 assert!(matches!(block_on(writer.step(&host.store)), Some(Came::Stored)));
             }
@@ -264,7 +293,7 @@ fn a_process_that_was_paused_beyond_its_lease_stores_nothing() {
             (host, writer)
         });
         if !replaced {
-            wait_until("the lease ends", || shell.number(over) == 1);
+            wait_until("the lease ends", || shell.number(&over) == 1);
         }
         let seq = shell.number("select seq from store");
         other.signal("CONT");

@@ -3,13 +3,13 @@
 use fastrand::Rng;
 
 use crate::server::Server;
-use crate::trial::{CALLS, Trial, open};
+use crate::trial::{CALLS, Trial, open, patient};
 
 #[test]
 fn nothing_is_lost_in_a_storm_of_terminations() {
     const STORMS: u64 = 12;
     let server = Server::shared();
-    let place = server.place();
+    let place = server.place().with(patient);
     let mut host = open(&place);
     let mut trial = Trial::new("sessions terminated", &host);
     let mut rng = Rng::with_seed(1);

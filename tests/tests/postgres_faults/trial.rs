@@ -1,12 +1,14 @@
 //! A store under load, faults beside it, and the check afterwards.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use channelcoord::StoreOptions;
 use conformance::{Host, Load, Place, Tally};
 use pollster::block_on;
+use sqlstore::PostgresOptions;
 use tokio::runtime::Builder;
 
 use crate::server::wait_until;
@@ -40,6 +42,12 @@ impl Drop for OnDrop<'_> {
     }
 }
 
+/// Longer than any server is away, and than this process may be kept waiting.
+pub(crate) fn patient(options: PostgresOptions) -> PostgresOptions {
+    let long = Duration::from_secs(600);
+    options.patience(long).lease(long)
+}
+
 /// Opens a store on a place.
 pub(crate) fn open(place: &dyn Place) -> Host<'_> {
     block_on(Host::over(place, place.must_open(), StoreOptions::default()))
@@ -48,18 +56,19 @@ pub(crate) fn open(place: &dyn Place) -> Host<'_> {
 /// The load of a round, seen from outside.
 pub(crate) struct Watch<'a> {
     load: &'a Load,
+    written: &'a Mutex<Tally>,
     over: &'a AtomicBool,
 }
 
 impl Watch<'_> {
-    /// Waits until so many calls came back.
+    /// Waits until so many calls of the load came back.
     pub(crate) fn await_calls(&self, calls: u64) {
-        self.wait("calls come back", |tally| tally.calls() >= calls);
+        wait_until("calls come back", || self.load.tally().calls() >= calls);
     }
 
     /// Waits until what came back is so.
     pub(crate) fn wait(&self, what: &str, mut so: impl FnMut(Tally) -> bool) {
-        wait_until(what, || so(self.load.tally()));
+        wait_until(what, || so(self.tally()));
     }
 
     /// Waits until something is so, unless the load ends before; tells whether it was.
@@ -74,9 +83,11 @@ impl Watch<'_> {
         met
     }
 
-    /// What came back.
+    /// What came back, to the load and to the writers, who go on when it has ended.
     pub(crate) fn tally(&self) -> Tally {
-        self.load.tally()
+        let mut tally = self.load.tally();
+        tally += *self.written.lock().unwrap();
+        tally
     }
 }
 
@@ -111,21 +122,21 @@ impl Trial {
         let load = block_on(Load::new(host, self.rounds));
         self.rounds += 1;
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
-        let over = AtomicBool::new(false);
+        let (over, written) = (AtomicBool::new(false), Arc::new(Mutex::default()));
         let struck = Arc::new(AtomicBool::new(false));
         let result = thread::scope(|scope| {
             let happening = scope.spawn(|| {
                 // Also if it panics: the writers wait for it.
                 let _struck = OnDrop(&struck);
-                happens(&Watch { load: &load, over: &over })
+                happens(&Watch { load: &load, written: &written, over: &over })
             });
             let calling = load.run_calls(&host.store, self.rounds, CALLS);
-            let writing = self.writers.run(&host.store, STEPS, &struck);
-            let ((), written) = runtime.block_on(async { tokio::join!(calling, writing) });
+            let writing = self.writers.run(&host.store, STEPS, &struck, &written);
+            runtime.block_on(async { tokio::join!(calling, writing) });
             over.store(true, SeqCst);
-            self.tally += written;
             happening.join().unwrap()
         });
+        self.tally += *written.lock().unwrap();
         load.ended();
         (load, result)
     }

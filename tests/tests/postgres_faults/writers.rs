@@ -1,8 +1,8 @@
 //! Writers that each take a channel through the commitment protocol, and know what must be stored.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bitcoin::OutPoint;
@@ -46,6 +46,17 @@ pub(crate) enum Came {
     Unknown,
     /// It is not, as another instance has the store.
     Fenced,
+}
+
+impl Came {
+    pub(crate) fn count(&self, tally: &mut Tally) {
+        *match self {
+            Came::Stored => &mut tally.answered,
+            Came::NotStored => &mut tally.not_stored,
+            Came::Unknown => &mut tally.unknown,
+            Came::Fenced => &mut tally.fenced,
+        } += 1;
+    }
 }
 
 impl Writer {
@@ -174,29 +185,27 @@ impl Writers {
     }
 
     /// Lets all make some steps at once, and as many more as they can until `struck`, and one after
-    /// that.
+    /// that. Each is counted in `written` when it came back.
     pub(crate) async fn run(
         &mut self,
         store: &Store,
         steps: u64,
         struck: &Arc<AtomicBool>,
-    ) -> Tally {
+        written: &Arc<Mutex<Tally>>,
+    ) {
         let mut tasks = JoinSet::new();
         for mut writer in self.0.drain(..) {
             let (store, struck) = (store.clone(), Arc::clone(struck));
+            let written = Arc::clone(written);
             tasks.spawn(async move {
-                let mut tally = Tally::default();
                 for n in 1.. {
                     // Asked before the step: this one meets whatever the fault left behind.
                     let last = n >= steps && struck.load(SeqCst);
                     let came = writer.step(&store).await;
-                    *match came {
-                        Some(Came::Stored) => &mut tally.answered,
-                        Some(Came::NotStored) => &mut tally.not_stored,
-                        Some(Came::Unknown) => &mut tally.unknown,
-                        Some(Came::Fenced) => &mut tally.fenced,
+                    match &came {
+                        Some(came) => came.count(&mut written.lock().unwrap()),
                         None => break,
-                    } += 1;
+                    }
                     match came {
                         _ if last => break,
                         Some(Came::Fenced) if n >= steps => break,
@@ -205,15 +214,10 @@ impl Writers {
                         _ => {}
                     }
                 }
-                (writer, tally)
+                writer
             });
         }
-        let mut all = Tally::default();
-        for (writer, tally) in tasks.join_all().await {
-            self.0.push(writer);
-            all += tally;
-        }
-        all
+        self.0 = tasks.join_all().await;
     }
 
     /// Compares the store, which was opened again, with what may be stored.

@@ -12,8 +12,8 @@ const STEPS: &[Step] = &[create];
 
 type Step = fn(&WriteTransaction) -> Result<(), OpenError>;
 
-/// The format that this release reads and writes.
-pub(crate) const NEWEST: u32 = STEPS.len() as u32;
+/// The format that this release writes, the newest that it reads.
+pub const NEWEST: u32 = STEPS.len() as u32;
 
 /// Takes the store to the newest format. Tells whether it was created just now.
 pub(crate) fn upgrade(db: &Database) -> Result<bool, OpenError> {

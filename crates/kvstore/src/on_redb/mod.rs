@@ -10,5 +10,6 @@ mod tables;
 pub use backend::RedbBackend;
 pub use engine::Redb;
 pub use error::{Fault, OpenError};
+pub use format::NEWEST as FORMAT_VERSION;
 pub use open::Options;
 pub use redb::StorageBackend;

@@ -35,11 +35,14 @@ impl CheckReport {
     }
 }
 
-/// Checks a store.
+/// Checks a store. An archive is [checked](super::check_archive) from its first byte to its last.
 ///
 /// # Errors
 /// [`Failure`] if it cannot be read at all.
 pub fn check(url: &StoreUrl, store: &Opened, watch: &dyn Watch) -> Result<CheckReport, Failure> {
+    if let Some(path) = url.archive() {
+        return super::check_archive(url, path, watch);
+    }
     let mut report = CheckReport::default();
     let mut take = |finding: crate::finding::Finding| {
         report.count(finding.severity);

@@ -1,16 +1,24 @@
 //! The commands of `migrate`, without the command line.
 
+mod archive;
 mod check;
 mod copy;
 mod digest;
 mod draft;
 mod inspect;
+mod phases;
+mod preflight;
+mod report;
 mod verify;
 
+pub use archive::check as check_archive;
 pub use check::{CheckReport, check};
-pub use copy::{CopyOptions, CopyReport, copy};
+pub use copy::{CopyOptions, copy};
 pub use digest::{DigestOptions, DigestReport, digest};
 pub use inspect::{ChannelLine, Inspection, inspect};
+pub use phases::PhaseTime;
+pub use preflight::{ChainCount, Check, Estimate, LeftOut, Preflight, Side, Verdict};
+pub use report::CopyReport;
 pub use verify::{ChannelDifferences, KindCount, VerifyReport, verify};
 
 /// What a running command tells. Nothing of it is needed for the result.
@@ -19,4 +27,8 @@ pub trait Watch: Sync {
     fn phase(&self, name: &str, total: Option<u64>) -> crate::progress::Progress;
     /// A finding.
     fn finding(&self, finding: &crate::finding::Finding);
+    /// What was looked at before a copy, whether or not it goes on.
+    fn preflight(&self, preflight: &Preflight) {
+        let _ = preflight;
+    }
 }

@@ -1,6 +1,6 @@
 //! Compares a source with a view of a store, entry by entry, both ways and in flat memory.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::iter::Peekable;
 
 use bitcoin::OutPoint;
@@ -115,7 +115,8 @@ pub fn compare(
 /// Stores what the source holds beyond the view of the store, so that nothing is lost.
 ///
 /// Only what our records cannot express may go there: another encoding of equal content, indexes
-/// and buckets, keys without a meaning. Anything else means that a record was not taken over.
+/// and buckets, keys without a meaning. Anything else means that a record was not taken over. Returns
+/// how many residues there are by their [reason](Residue::reason).
 ///
 /// # Errors
 /// `Lost`, `Source`, `View`, `Write`.
@@ -125,15 +126,15 @@ pub fn store_residue(
     backend: &dyn Backend,
     writer: &mut Writer<'_>,
     progress: &Progress,
-) -> Result<u64, DiffError> {
+) -> Result<BTreeMap<&'static str, u64>, DiffError> {
     let open = open_copies(source, refused)?;
-    let mut stored = 0;
+    let mut stored = BTreeMap::new();
     let mut differ = Differ::new(source.walk(refused), progress);
     let mut keep = |difference: Difference| {
         let residue = residue_of(&difference, &open);
         let residue = residue.ok_or_else(|| DiffError::Lost(Box::new(difference.clone())))?;
         writer.put(residue.to_record(&difference.path))?;
-        stored += 1;
+        *stored.entry(residue.reason()).or_default() += 1;
         Ok(())
     };
     view::walk(backend, &mut |entry| differ.push(entry, &mut keep))?;

@@ -11,6 +11,7 @@
 //! | [`residue`] | what a source holds beyond that view |
 //! | [`diff`] | compares a source with a view, entry by entry |
 //! | [`check`] | finds damage and inconsistencies |
+//! | [`old_records`] | finds payments and invoices that lnd's own move to SQL stopped at |
 //! | [`tombstone`] | marks a database as moved away, so that lnd does not start with it |
 
 pub mod channel;
@@ -19,6 +20,7 @@ mod closed;
 pub mod codec;
 pub mod diff;
 pub mod import;
+pub mod old_records;
 pub mod package;
 pub mod path;
 mod place;

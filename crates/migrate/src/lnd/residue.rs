@@ -99,6 +99,18 @@ impl Residue {
         Ok((path, Residue::from_bytes(record.residue.clone())?))
     }
 
+    /// Why it is kept, for people.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Residue::Patch(_) => "values in another encoding than lnd writes today",
+            Residue::Value { over: Some(_), .. } => "values with more than our records say",
+            Residue::Value { over: None, .. } => "values under keys that have no record",
+            Residue::Absent { .. } => "values and buckets that lnd left out",
+            Residue::Bucket(_) => "empty buckets and sequence counters",
+            Residue::OpenCopy => "closed channels that lnd keeps among the open ones",
+        }
+    }
+
     /// The source's value where the view has `canonical`.
     pub fn value(value: Bytes, canonical: Option<&Bytes>) -> Residue {
         Residue::Value { value, over: canonical.map(|canonical| residue::checksum(canonical)) }

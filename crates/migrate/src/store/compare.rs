@@ -6,13 +6,14 @@ use std::thread;
 
 use bitcoin::OutPoint;
 use channelcoord::{Backend, BackendError, Record};
+use chanstate::Record as ChannelRecordKind;
 use chanstate::key::{Kind, RecordKey};
-use chanstate::{Record as ChannelRecordKind, Version};
 
 use super::directory::Directory;
 use super::fields::first_difference;
 use super::survey::{self, Survey};
 use super::through::Item;
+use super::unversioned;
 use crate::progress::Progress;
 
 /// Pages that each side is read ahead.
@@ -228,13 +229,4 @@ fn before(source: &Item, target: &Item) -> Ordering {
         (Some(source), Some(target)) => source.parts.cmp(&target.parts),
     };
     source.kind.cmp(&target.kind).then(by_key)
-}
-
-fn unversioned(mut record: Record) -> Record {
-    match &mut record {
-        Record::Channel(ChannelRecordKind::Channel(row)) => row.version = Version::ABSENT,
-        Record::LinkNode(linknode::Record::LinkNode(row)) => row.version = Version::ABSENT,
-        _ => {}
-    }
-    record
 }

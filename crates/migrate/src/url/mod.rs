@@ -7,9 +7,12 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use bitcoin::Network;
+use bitcoin::secp256k1::PublicKey;
 use chanstate::Cause;
 use thiserror::Error;
 
+use crate::archive;
 use crate::lnd::tree::sql::holds_tree;
 
 pub use self::lnd_server::LndServerUrl;
@@ -26,6 +29,8 @@ pub enum Engine {
     Redb,
     /// Our store on SQLite.
     Sqlite,
+    /// A store as an archive; written once.
+    Archive,
 }
 
 impl Engine {
@@ -36,6 +41,7 @@ impl Engine {
             Engine::LndSqlite => "lnd-sqlite",
             Engine::Redb => "redb",
             Engine::Sqlite => "sqlite",
+            Engine::Archive => "archive",
         }
     }
 }
@@ -64,7 +70,9 @@ pub enum UrlError {
     #[error("unknown scheme {0:?}; use {SCHEMES}")]
     Scheme(String),
     /// A path without a scheme leads to nothing whose content could be looked at.
-    #[error("{0} does not exist; name its engine: lnd-bolt:, lnd-sqlite:, redb: or sqlite:")]
+    #[error(
+        "{0} does not exist; name its engine: lnd-bolt:, lnd-sqlite:, redb:, sqlite: or archive:"
+    )]
     NotThere(PathBuf),
     /// The file cannot be looked at.
     #[error("cannot read {path}")]
@@ -90,7 +98,8 @@ pub enum UrlError {
 }
 
 /// Schemes as messages name them.
-const SCHEMES: &str = "lnd-bolt:, lnd-sqlite:, lnd-postgres://, redb:, sqlite: or postgres://";
+const SCHEMES: &str = "lnd-bolt:, lnd-sqlite:, lnd-postgres://, redb:, sqlite:, archive: or \
+                       postgres://";
 
 const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
 /// Application id in the header of an SQLite file that is a store of ours.
@@ -115,9 +124,26 @@ impl StoreUrl {
         }
     }
 
-    /// The store that is named: `lnd-bolt:PATH`, `lnd-sqlite:PATH`, `redb:PATH`, `sqlite:PATH`, the URL
-    /// of a PostgreSQL database, with `lnd-` before it for one of lnd, or the bare path of an existing
-    /// file, whose content tells the engine.
+    /// The same store, to belong to a node and a network when it is created. Files do not say whose
+    /// they are.
+    pub(crate) fn owned_by(&self, node: Option<PublicKey>, network: Option<Network>) -> StoreUrl {
+        match self {
+            StoreUrl::File { .. } | StoreUrl::LndServer(_) => self.clone(),
+            StoreUrl::Server(server) => StoreUrl::Server(server.owned_by(node, network)),
+        }
+    }
+
+    /// The file, if the store is an archive.
+    pub fn archive(&self) -> Option<&Path> {
+        match self {
+            StoreUrl::File { engine: Engine::Archive, path } => Some(path),
+            _ => None,
+        }
+    }
+
+    /// The store that is named: `lnd-bolt:PATH`, `lnd-sqlite:PATH`, `redb:PATH`, `sqlite:PATH`,
+    /// `archive:PATH`, the URL of a PostgreSQL database, with `lnd-` before it for one of lnd, or the
+    /// bare path of an existing file, whose content tells the engine.
     ///
     /// # Errors
     /// [`UrlError`].
@@ -133,6 +159,7 @@ impl StoreUrl {
             Some("lnd-sqlite") => Engine::LndSqlite,
             Some("redb") => Engine::Redb,
             Some("sqlite") => Engine::Sqlite,
+            Some("archive") => Engine::Archive,
             Some(other) => return Err(UrlError::Scheme(other.into())),
             None => return recognise(path.into()),
         };
@@ -153,8 +180,17 @@ fn take_apart(name: &str) -> (Option<&str>, &str) {
 }
 
 fn is_scheme(text: &str) -> bool {
-    ["lnd-bolt", "lnd-sqlite", "lnd-postgres", "redb", "sqlite", "postgres", "postgresql"]
-        .contains(&text)
+    [
+        "lnd-bolt",
+        "lnd-sqlite",
+        "lnd-postgres",
+        "redb",
+        "sqlite",
+        "archive",
+        "postgres",
+        "postgresql",
+    ]
+    .contains(&text)
 }
 
 impl std::fmt::Display for StoreUrl {
@@ -190,6 +226,8 @@ fn recognise(path: PathBuf) -> Result<StoreUrl, UrlError> {
         if !is_marked && holds_tree(&path) { Engine::LndSqlite } else { Engine::Sqlite }
     } else if head.starts_with(REDB_MAGIC) {
         Engine::Redb
+    } else if head.starts_with(&archive::MAGIC) {
+        Engine::Archive
     } else {
         Engine::LndBolt
     };
@@ -225,6 +263,7 @@ mod tests {
         for (content, expected) in [
             (SQLITE_MAGIC, Engine::Sqlite),
             (REDB_MAGIC, Engine::Redb),
+            (&archive::MAGIC, Engine::Archive),
             (&b"anything else"[..], Engine::LndBolt),
         ] {
             std::fs::write(&path, content).unwrap();

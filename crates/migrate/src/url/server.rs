@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bitcoin::Network;
+use bitcoin::secp256k1::PublicKey;
 use sqlstore::PostgresOptions;
 use thiserror::Error;
 use url::Url;
@@ -68,6 +70,14 @@ impl ServerUrl {
     pub(crate) fn beside(&self, schema: String) -> Result<ServerUrl, sqlstore::OpenError> {
         let options = self.options().schema(schema.as_str())?;
         Ok(ServerUrl { options: Box::new(options), shown: self.shown.clone(), schema })
+    }
+
+    /// The same store, to belong to a node and a network when it is created.
+    pub(super) fn owned_by(&self, node: Option<PublicKey>, network: Option<Network>) -> ServerUrl {
+        let mut options = self.options();
+        options = node.into_iter().fold(options, PostgresOptions::node);
+        options = network.into_iter().fold(options, PostgresOptions::network);
+        ServerUrl { options: Box::new(options), ..self.clone() }
     }
 
     /// How to open it.

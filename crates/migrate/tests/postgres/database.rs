@@ -136,7 +136,13 @@ impl Shell {
         self.runtime.block_on(run).unwrap();
     }
 
-    fn rows(&mut self, sql: &str) -> Vec<sqlx::postgres::PgRow> {
+    /// As [`run`](Shell::run), for what the server may refuse.
+    pub(crate) fn try_run(&mut self, sql: &str) -> Result<(), String> {
+        let run = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.connection);
+        self.runtime.block_on(run).map(drop).map_err(|error| error.to_string())
+    }
+
+    pub(crate) fn rows(&mut self, sql: &str) -> Vec<sqlx::postgres::PgRow> {
         let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut self.connection);
         self.runtime.block_on(rows).unwrap()
     }

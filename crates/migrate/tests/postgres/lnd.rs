@@ -9,30 +9,8 @@ use serde_json::Value;
 use crate::bolt_writer::Tree;
 use crate::command::{Desk, code, copy, fixture, json, migrate, stderr, verify};
 use crate::database::{Database, copy_with};
-use crate::kv::{KvRow, Order, rows};
-
-/// Statements with which lnd makes its table.
-const SCHEMA: &str = "
-CREATE TABLE IF NOT EXISTS public.channeldb_kv
-(
-    key BYTEA NOT NULL,
-    value BYTEA,
-    parent_id BIGINT,
-    id BIGSERIAL PRIMARY KEY,
-    sequence BIGINT,
-    CONSTRAINT channeldb_kv_parent FOREIGN KEY (parent_id)
-        REFERENCES public.channeldb_kv (id)
-        ON UPDATE NO ACTION
-        ON DELETE CASCADE
-);
-CREATE INDEX IF NOT EXISTS channeldb_kv_p
-    ON public.channeldb_kv (parent_id);
-CREATE UNIQUE INDEX IF NOT EXISTS channeldb_kv_up
-    ON public.channeldb_kv
-    (parent_id, key) WHERE parent_id IS NOT NULL;
-CREATE UNIQUE INDEX IF NOT EXISTS channeldb_kv_unp
-    ON public.channeldb_kv (key) WHERE parent_id IS NULL;
-";
+use crate::kv::{Order, rows};
+use crate::table::fill;
 
 /// What is left of the constraints after somebody moved the table by hand: nothing.
 const LOOSEN: &str = "
@@ -43,38 +21,6 @@ alter table channeldb_kv alter column id drop not null;
 drop index channeldb_kv_up;
 drop index channeldb_kv_unp;
 ";
-
-/// Rows of one statement that fills the table.
-const TOGETHER: usize = 500;
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn number(value: Option<i64>) -> String {
-    value.map_or("null".into(), |value| value.to_string())
-}
-
-fn values(row: &KvRow) -> String {
-    let value = row.value.as_deref().map_or("null".into(), |value| format!("'\\x{}'", hex(value)));
-    let (key, parent, sequence) = (hex(&row.key), number(row.parent), number(row.sequence));
-    format!("('\\x{key}', {value}::bytea, {parent}::bigint, {}, {sequence}::bigint)", row.id)
-}
-
-fn fill(database: &Database, rows: &[KvRow]) {
-    database.run(SCHEMA);
-    // Rows may come before their parents.
-    database.run("alter table channeldb_kv drop constraint channeldb_kv_parent");
-    for rows in rows.chunks(TOGETHER) {
-        let rows: Vec<_> = rows.iter().map(values).collect();
-        let columns = "key, value, parent_id, id, sequence";
-        database.run(&format!("insert into channeldb_kv ({columns}) values {}", rows.join(",")));
-    }
-    database.run(
-        "alter table channeldb_kv add constraint channeldb_kv_parent foreign key (parent_id) \
-         references public.channeldb_kv (id) on update no action on delete cascade",
-    );
-}
 
 /// A database of lnd, in a server of its own, with a fixture's content.
 fn lnd(name: &str, order: Order) -> (Database, String) {

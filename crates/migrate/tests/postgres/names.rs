@@ -61,7 +61,7 @@ fn what_a_server_refuses_is_named() {
     database.run("create schema store create table thing (id int)");
     let failed = inspect(&url);
     assert_eq!(code(&failed), 3);
-    assert!(stderr(&failed).contains("is not a store"), "{}", stderr(&failed));
+    assert!(printed(&failed).contains("is not a store"), "{}", printed(&failed));
 }
 
 #[test]

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use channelcoord::{Batch, ChangeSet, Epoch, Op, RecordRef, Seq, Subject};
+use channelcoord::{Batch, ChangeSet, Epoch, Op, RecordRef, Seq, Subject, Verdict};
 use chanstate::key::RecordKey;
 
 use super::part::{self, Part};
 use super::row::{Parameters, Rows};
+use super::size::{self, TooLarge};
 use crate::row::{RowWriter, checksum};
 use crate::table::{self, FORMAT, StoreRow};
 use crate::value::{Sink, Value};
@@ -46,41 +47,87 @@ pub(crate) struct Prepared {
     pub(crate) parameters: Parameters,
     /// For each guard part its rows: the position of the set, and the subject.
     pub(crate) guards: Vec<Vec<(usize, Subject)>>,
+    /// Sets that do not fit, by their position.
+    refused: HashMap<usize, Verdict>,
 }
 
 impl Prepared {
-    /// Puts a batch into the form of a statement.
-    pub(crate) fn new(batch: Batch<'_>, instance: &str, texts: &Texts) -> Prepared {
-        let mut rows = Collected::default();
-        let mut guards: BTreeMap<Part, Vec<(usize, Subject)>> = BTreeMap::new();
-        for (position, set) in batch.sets.iter().enumerate() {
-            for (subject, expected) in set.guards() {
-                let part = Part::Guard(subject.key().kind);
-                rows.add(part, position, &subject.key(), Some(Value::unsigned(expected.0)));
-                guards.entry(part).or_default().push((position, subject));
+    /// Puts a batch into the form of a statement of `largest` bytes at most.
+    ///
+    /// A set that is larger alone does not fit. Several sets that are larger together may fit if they
+    /// are sent one by one.
+    ///
+    /// # Errors
+    /// If they are.
+    pub(crate) fn new(
+        batch: Batch<'_>,
+        instance: &str,
+        texts: &Texts,
+        largest: usize,
+    ) -> Result<Prepared, TooLarge> {
+        let misfit = |(position, set)| Some((position, verdict::misfit(set)?));
+        let mut refused: HashMap<_, _> = batch.sets.iter().enumerate().filter_map(misfit).collect();
+        let mut collected = collect(batch, &refused, largest);
+        if collected.is_err() {
+            for (position, set) in batch.sets.iter().enumerate() {
+                if let Some(verdict) = size::refuse(set, largest) {
+                    refused.entry(position).or_insert(verdict);
+                }
             }
-            // A set that does not fit is compared, so that its verdict is the right one, no more.
-            if verdict::misfit(set).is_none() {
-                rows.add_set(position, set);
-            }
+            collected = collect(batch, &refused, largest);
         }
+        let (rows, guards) = collected?;
         let parts = rows.of_parts.keys().copied().collect();
         let leading = leading(batch, instance);
         let parameters = rows.of_parts.into_values().fold(leading, Parameters::rows);
-        Prepared {
+        Ok(Prepared {
             epoch: batch.epoch,
             before: batch.before,
             last: batch.last(),
             text: texts.of(parts),
             parameters,
             guards: guards.into_values().collect(),
-        }
+            refused,
+        })
+    }
+
+    /// Why the set at a position does not fit.
+    pub(crate) fn refused(&self, position: usize) -> Option<Verdict> {
+        self.refused.get(&position).cloned()
     }
 
     /// Every subject that the batch expects something of.
     pub(crate) fn subjects(&self) -> impl Iterator<Item = &Subject> {
         self.guards.iter().flatten().map(|(_, subject)| subject)
     }
+}
+
+/// For each guard part its rows.
+type Guards = BTreeMap<Part, Vec<(usize, Subject)>>;
+
+/// Collects the rows of a batch but for the sets that are refused.
+fn collect(
+    batch: Batch<'_>,
+    refused: &HashMap<usize, Verdict>,
+    largest: usize,
+) -> Result<(Collected, Guards), TooLarge> {
+    let (mut rows, mut guards) = (Collected::default(), Guards::new());
+    for (position, set) in batch.sets.iter().enumerate() {
+        for (subject, expected) in set.guards() {
+            let part = Part::Guard(subject.key().kind);
+            rows.add(part, position, &subject.key(), Some(Value::unsigned(expected.0)));
+            guards.entry(part).or_default().push((position, subject));
+        }
+        // A set that does not fit is compared, so that its verdict is the right one, no more.
+        if !refused.contains_key(&position) {
+            rows.add_set(position, set);
+        }
+        let bytes = rows.of_parts.values().map(Rows::bytes).sum();
+        if bytes > largest {
+            return Err(TooLarge { bytes, largest });
+        }
+    }
+    Ok((rows, guards))
 }
 
 /// The parameters before those of the parts.

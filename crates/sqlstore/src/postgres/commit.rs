@@ -18,7 +18,6 @@ use super::error::{Class, Fault};
 use super::lease::{self, Renewal};
 use super::settle::{self, Fate};
 use crate::fault::WrongSeq;
-use crate::verdict;
 
 /// What a batch that is stored answered.
 pub(crate) enum Stored {
@@ -31,16 +30,20 @@ pub(crate) enum Stored {
 /// Commits a batch.
 pub(crate) async fn commit(client: &Client, batch: &Prepared) -> Result<Stored, CommitError> {
     let mut patience = client.patience();
-    // An attempt may have been stored without our knowing.
-    let mut lost = false;
+    // An attempt failed; one may have been stored without our knowing.
+    let (mut again, mut lost) = (false, false);
     loop {
         let mut session = client.session().await;
-        let fault = match attempt(client, &mut session, batch, lost).await {
+        let fault = match attempt(client, &mut session, batch, again).await {
+            // A batch that is not due need not have waited for the one sent before, which may still
+            // be on its way: only settling waits for it.
+            Ok(Some(Err(refused))) if lost => return Err(CommitError::Unknown(Arc::new(refused))),
             Ok(Some(done)) => return done,
             Ok(None) => continue,
             Err(fault) => fault,
         };
         drop(session);
+        again = true;
         lost |= fault.class() == Class::Lost;
         if let Err(fault) = patience.pause(fault).await {
             return Err(match lost {
@@ -56,13 +59,14 @@ async fn attempt(
     client: &Client,
     session: &mut Session<'_>,
     batch: &Prepared,
-    lost: bool,
+    again: bool,
 ) -> Result<Option<Result<Stored, CommitError>>, Fault> {
     let rows = session.ask("committing", Arc::clone(&batch.text), batch.parameters.clone()).await?;
     if let Some(stale) = rows.first().and_then(answer) {
         return Ok(Some(Ok(Stored::Answered(stale))));
     }
-    if lost && let Fate::Stored(versions, head) = settle::fate(session, batch).await? {
+    // Whatever the failure before said of it.
+    if again && let Fate::Stored(versions, head) = settle::fate(session, batch).await? {
         return Ok(Some(Ok(Stored::Found(versions, head))));
     }
     let store = session.store().await?;
@@ -72,14 +76,13 @@ async fn attempt(
         let wrong = WrongSeq { expected: batch.before.0, found: store.seq };
         CommitError::NotStored(Arc::new(wrong))
     } else {
+        session.durable().await?;
         match lease::revive(&client.lease, session, batch.epoch).await? {
             Renewal::Renewed => return Ok(None),
             Renewal::Over => fenced(batch, batch.epoch),
         }
     };
-    // A batch that is not due need not have waited for the one sent before, which may still be on its
-    // way: only settling waits for it.
-    Ok(Some(Err(if lost { CommitError::Unknown(Arc::new(refused)) } else { refused })))
+    Ok(Some(Err(refused)))
 }
 
 fn fenced(batch: &Prepared, found: Epoch) -> CommitError {
@@ -106,7 +109,7 @@ pub(crate) fn verdicts(
     let stale = match stored {
         Stored::Answered(stale) => stale,
         Stored::Found(versions, head) => {
-            let verdicts = settle::verdicts(batch, &versions, head);
+            let verdicts = settle::verdicts(batch, prepared, &versions, head);
             return verdicts.map_err(|error| CommitError::Unknown(Arc::new(error)));
         }
     };
@@ -120,9 +123,9 @@ pub(crate) fn verdicts(
             conflicts.entry(*position).or_insert(*subject);
         }
     }
-    let of_set = |(position, set)| match verdict::misfit(set) {
+    let of_set = |position| match prepared.refused(position) {
         Some(refused) => refused,
         None => conflicts.remove(&position).map_or(Verdict::Applied, Verdict::Conflict),
     };
-    Ok(batch.sets.iter().enumerate().map(of_set).collect())
+    Ok((0..batch.sets.len()).map(of_set).collect())
 }

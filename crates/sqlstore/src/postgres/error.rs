@@ -1,5 +1,6 @@
 //! Causes of failures, and what a failure says about what was stored.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,14 +8,22 @@ use channelcoord::BackendError;
 use chanstate::Cause;
 use thiserror::Error;
 
-use crate::fault::Missing;
+use crate::fault::{Missing, Shut};
 use crate::open::OpenError;
 use crate::row::Damage;
 
 /// A failure on the way to the server and back.
 #[derive(Debug, Error)]
 pub(crate) enum Fault {
-    /// The server refused, or the connection broke.
+    /// The server refused.
+    #[error("{doing} failed")]
+    Refused {
+        /// What was being done.
+        doing: &'static str,
+        #[source]
+        answer: Answer,
+    },
+    /// The connection broke.
     #[error("{doing} failed")]
     Engine {
         /// What was being done.
@@ -62,6 +71,20 @@ pub(crate) enum Fault {
         #[source]
         missing: Missing,
     },
+    /// The store was released meanwhile.
+    #[error(transparent)]
+    Shut(#[from] Shut),
+}
+
+/// What the server said, but for its detail, hint and context: these quote rows and parameters, and
+/// causes end up in logs.
+#[derive(Debug, Error)]
+#[error("{message} (SQLSTATE {code})")]
+pub(crate) struct Answer {
+    code: String,
+    message: String,
+    table: Option<String>,
+    constraint: Option<String>,
 }
 
 /// What a failure says.
@@ -78,7 +101,18 @@ pub(crate) enum Class {
 impl Fault {
     /// Says what was being done.
     pub(crate) fn doing(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Fault {
-        move |source| Fault::Engine { doing, source }
+        move |source| match source {
+            sqlx::Error::Database(error) => {
+                let answer = Answer {
+                    code: error.code().unwrap_or_default().into_owned(),
+                    message: error.message().to_owned(),
+                    table: error.table().map(str::to_owned),
+                    constraint: error.constraint().map(str::to_owned),
+                };
+                Fault::Refused { doing, answer }
+            }
+            source => Fault::Engine { doing, source },
+        }
     }
 
     pub(crate) fn gone(record: impl ToString) -> Fault {
@@ -88,9 +122,7 @@ impl Fault {
     /// What it says.
     pub(crate) fn class(&self) -> Class {
         match self {
-            Fault::Engine { source: sqlx::Error::Database(error), .. } => {
-                class_of(error.code().as_deref().unwrap_or_default())
-            }
+            Fault::Refused { answer, .. } => class_of(&answer.code),
             Fault::Engine {
                 source: sqlx::Error::Encode(_) | sqlx::Error::Configuration(_),
                 ..
@@ -101,7 +133,17 @@ impl Fault {
             Fault::Unconnected(fault) => fault.class(),
             // A failover may still be under way.
             Fault::Standby => Class::Again,
-            Fault::Setting { .. } | Fault::Damaged { .. } | Fault::Gone { .. } => Class::Refused,
+            Fault::Setting { .. } | Fault::Damaged { .. } | Fault::Gone { .. } | Fault::Shut(_) => {
+                Class::Refused
+            }
+        }
+    }
+
+    /// What the server calls it, if it was the server that refused.
+    pub(crate) fn code(&self) -> Option<&str> {
+        match self {
+            Fault::Refused { answer, .. } => Some(&answer.code),
+            _ => None,
         }
     }
 
@@ -125,11 +167,7 @@ impl Fault {
 
     /// As the failure of a read of a table; the server may have found its own file damaged.
     pub(crate) fn reading_table(self, table: &str) -> BackendError {
-        let code = match &self {
-            Fault::Engine { source: sqlx::Error::Database(error), .. } => error.code(),
-            _ => None,
-        };
-        match code.as_deref() {
+        match self.code() {
             Some("XX001" | "XX002") => {
                 BackendError::Corrupt { record: table.to_owned(), cause: self.cause() }
             }
@@ -144,24 +182,47 @@ impl From<Fault> for OpenError {
             Fault::Setting { name, expected, found } => {
                 OpenError::Setting { name, expected: expected.to_owned(), found }
             }
-            Fault::Unconnected(fault) if matches!(*fault, Fault::Setting { .. }) => (*fault).into(),
+            Fault::Unconnected(fault) => match (*fault).into() {
+                OpenError::Engine(cause) => OpenError::Engine(Arc::new(Unconnected(cause))),
+                other => other,
+            },
+            Fault::Refused { ref answer, .. } if answer.code.starts_with("28") => {
+                OpenError::Denied(fault.cause())
+            }
+            Fault::Engine { ref source, .. } if is_tls(source) => OpenError::Tls(fault.cause()),
             other => OpenError::Engine(other.cause()),
         }
     }
 }
 
+/// Whether no secure connection could be made. What the handshake finds wrong comes as invalid data.
+fn is_tls(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Tls(_) => true,
+        sqlx::Error::Io(error) => error.kind() == io::ErrorKind::InvalidData,
+        _ => false,
+    }
+}
+
+/// There is no connection, and this is why.
+#[derive(Debug, Error)]
+#[error("no connection")]
+struct Unconnected(#[source] Cause);
+
 /// Classes by SQLSTATE, see appendix A of PostgreSQL's manual.
 fn class_of(code: &str) -> Class {
     match code {
-        // Serialization failure, deadlock, lock not available, query canceled by an operator.
-        "40001" | "40P01" | "55P03" | "57014" => Class::Again,
+        // Serialization failure, deadlock, lock not available.
+        "40001" | "40P01" | "55P03" => Class::Again,
         // A standby that is about to be promoted, or a primary that stopped to be one.
         "25006" => Class::Again,
         // Too many connections.
         "53300" => Class::Again,
         // The server ends the session: shut down, crashed, starting, idle too long, a transaction too
         // long, connection trouble. The work is undone, but a session that ends while it waits for
-        // a standby has committed before.
+        // a standby has committed before. So has a statement that is canceled while it waits there, if
+        // whatever stands between makes an error of it; and the last one says so itself.
+        "57014" | "40003" => Class::Lost,
         _ if code.starts_with("57P") || code.starts_with("08") || code == "25P04" => Class::Lost,
         _ => Class::Refused,
     }
@@ -173,10 +234,10 @@ mod tests {
 
     #[test]
     fn only_what_the_server_undid_for_certain_is_refused_or_tried_again() {
-        for code in ["40001", "40P01", "57014", "53300", "25006"] {
+        for code in ["40001", "40P01", "55P03", "53300", "25006"] {
             assert_eq!(class_of(code), Class::Again, "{code}");
         }
-        for code in ["57P01", "57P02", "57P03", "08006", "08P01"] {
+        for code in ["57P01", "57P02", "57P03", "08006", "08P01", "57014", "40003"] {
             assert_eq!(class_of(code), Class::Lost, "{code}");
         }
         for code in ["53100", "23505", "22003", "42P01", "54000", ""] {
@@ -186,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_broken_connection_says_nothing() {
-        let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        let broken = io::Error::from(io::ErrorKind::ConnectionReset);
         assert_eq!(Fault::doing("committing")(broken.into()).class(), Class::Lost);
         let late = Fault::Late { doing: "committing", waited: Duration::ZERO };
         assert_eq!(late.class(), Class::Lost);

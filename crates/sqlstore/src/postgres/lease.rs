@@ -3,26 +3,27 @@
 //! The claim is what makes a commit safe: each one holds the store's row and checks the epoch in it.
 //! The lease only says when another instance may take over without asking. It is measured by the
 //! server's clock. Our own clock is for one thing: to tell whether we stood still for so long that
-//! somebody may have taken our silence for an end.
+//! somebody may have taken our silence for an end. It goes on while the machine sleeps.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use channelcoord::{BackendError, ClaimError, Epoch, Head, Seq};
 use sqlx::Row;
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnection, PgRow};
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::batch::store_checksum;
 use super::client::{Client, Session};
+use super::clock::Instant;
 use super::error::Fault;
 use super::options::PostgresOptions;
 use super::row::Parameters;
 use super::server::Purpose;
 use crate::fault::Exhausted;
 use crate::row::checksum;
-use crate::table::{self, EpochRow};
+use crate::table::{self, EpochRow, StoreRow};
 
 /// The lease of this instance.
 pub(crate) struct Lease {
@@ -93,7 +94,7 @@ impl Lease {
     fn awake(&self, epoch: Epoch) -> bool {
         let mut state = self.state();
         let now = Instant::now();
-        let since = state.beat.map_or(Duration::MAX, |beat| now - beat);
+        let since = state.beat.map_or(Duration::MAX, |beat| now.since(beat));
         state.slept |= since > self.length;
         state.beat = Some(now);
         state.epoch == Some(epoch) && !state.slept
@@ -126,7 +127,7 @@ async fn keep(client: Arc<Client>, epoch: Epoch) {
     let period = lease.length / 3;
     let mut connection = None;
     loop {
-        tokio::time::sleep(period).await;
+        sleep(period).await;
         if !lease.awake(epoch) {
             tracing::error!(epoch = epoch.0, "stood still for longer than the lease");
             return;
@@ -167,18 +168,19 @@ async fn renew(
 
 /// Takes the store over, as soon as no other instance has it.
 pub(crate) async fn claim(client: Arc<Client>, at_least: Option<Seq>) -> Result<Head, ClaimError> {
-    let started = Instant::now();
+    let started = tokio::time::Instant::now();
     let mut patience = client.patience();
     loop {
         let mut session = client.session().await;
         let claimed = take_over(&client.lease, &mut session, at_least).await;
+        if let Ok(Claimed::As(head)) = claimed {
+            let keeper = tokio::spawn(keep(Arc::clone(&client), head.epoch));
+            client.lease.begin(head.epoch, keeper.abort_handle());
+        }
+        // Not before: whoever releases the store waits for the session, then ends the lease.
         drop(session);
         match claimed {
-            Ok(Claimed::As(head)) => {
-                let keeper = tokio::spawn(keep(Arc::clone(&client), head.epoch));
-                client.lease.begin(head.epoch, keeper.abort_handle());
-                return Ok(head);
-            }
+            Ok(Claimed::As(head)) => return Ok(head),
             Ok(Claimed::Changed) => {}
             Ok(Claimed::TooOld { at_least, found }) => {
                 return Err(ClaimError::TooOld { at_least, found });
@@ -189,7 +191,8 @@ pub(crate) async fn claim(client: Arc<Client>, at_least: Option<Seq>) -> Result<
                     return Err(ClaimError::Held { by, remaining });
                 }
                 // The holder may give it back before its lease ends.
-                tokio::time::sleep(remaining.min(left).min(Duration::from_millis(100))).await;
+                let pause = sleep(remaining.min(left).min(Duration::from_millis(100)));
+                client.unless_closed(pause).await.map_err(Fault::reading)?;
             }
             Ok(Claimed::Exhausted) => {
                 return Err(BackendError::Unavailable(Arc::new(Exhausted)).into());
@@ -208,7 +211,7 @@ enum Claimed {
 }
 
 /// One statement, which changes nothing if the store is not as it was found.
-const CLAIM: &str = "\
+pub(crate) const CLAIM: &str = "\
     with gate as (update store set epoch = $3, checksum = $5 \
         where id = 1 and epoch = $1 and seq = $2 and checksum = $4 and not exists \
         (select from lease where instance <> $7 and until > clock_timestamp()) returning id), \
@@ -228,35 +231,47 @@ async fn take_over(
     if let Some(at_least) = at_least.filter(|at_least| row.seq < at_least.0) {
         return Ok(Claimed::TooOld { at_least, found: Seq(row.seq) });
     }
-    if let Some((by, remaining)) = holder(lease, session).await? {
+    let other = Parameters::new().text(&lease.instance);
+    if let Some((by, remaining)) = holder(&session.ask("reading the lease", HOLDER, other).await?)?
+    {
         return Ok(Claimed::Held { by, remaining });
     }
-    let Some(next) = row.epoch.checked_add(1) else { return Ok(Claimed::Exhausted) };
-    let (epoch, seq) = (Epoch(next), Seq(row.seq));
-    let began = EpochRow { epoch: next, began_at: row.seq };
-    let parameters = Parameters::new()
-        .unsigned(row.epoch)
-        .unsigned(row.seq)
-        .unsigned(next)
-        .int(store_checksum(Epoch(row.epoch), seq))
-        .int(store_checksum(epoch, seq))
-        .int(checksum(table::epoch(), &began))
-        .text(&lease.instance)
-        .int(millis(lease.length));
+    let Some((head, parameters)) = claiming(&row, &lease.instance, lease.length) else {
+        return Ok(Claimed::Exhausted);
+    };
+    session.durable().await?;
     let claimed = session.ask("claiming the store", CLAIM, parameters).await?;
-    Ok(if claimed.is_empty() { Claimed::Changed } else { Claimed::As(Head { epoch, seq }) })
+    Ok(if claimed.is_empty() { Claimed::Changed } else { Claimed::As(head) })
 }
 
-/// Another instance whose lease runs, and for how long.
-async fn holder(
-    lease: &Lease,
-    session: &mut Session<'_>,
-) -> Result<Option<(String, Duration)>, Fault> {
-    let text = "select instance, \
-                ceil(extract(epoch from until - clock_timestamp()) * 1000)::int8 \
-                from lease where instance <> $1 and until > clock_timestamp()";
-    let rows = session.ask("reading the lease", text, Parameters::new().text(&lease.instance));
-    let rows = rows.await?;
+/// The next claim of a store, and the parameters of [`CLAIM`]; none if no epoch is left.
+pub(crate) fn claiming(
+    found: &StoreRow,
+    instance: &str,
+    length: Duration,
+) -> Option<(Head, Parameters)> {
+    let next = found.epoch.checked_add(1)?;
+    let (epoch, seq) = (Epoch(next), Seq(found.seq));
+    let began = EpochRow { epoch: next, began_at: found.seq };
+    let parameters = Parameters::new()
+        .unsigned(found.epoch)
+        .unsigned(found.seq)
+        .unsigned(next)
+        .int(store_checksum(Epoch(found.epoch), seq))
+        .int(store_checksum(epoch, seq))
+        .int(checksum(table::epoch(), &began))
+        .text(instance)
+        .int(millis(length));
+    Some((Head { epoch, seq }, parameters))
+}
+
+/// Asks for another instance whose lease runs.
+pub(crate) const HOLDER: &str = "\
+    select instance, ceil(extract(epoch from until - clock_timestamp()) * 1000)::int8 \
+    from lease where instance <> $1 and until > clock_timestamp()";
+
+/// Its name, and for how long its lease runs, by the answer to [`HOLDER`].
+pub(crate) fn holder(rows: &[PgRow]) -> Result<Option<(String, Duration)>, Fault> {
     let Some(row) = rows.first() else { return Ok(None) };
     let read = |index| row.try_get::<i64, _>(index);
     let by = row.try_get::<String, _>(0).map_err(Fault::doing("reading the lease"))?;
@@ -265,10 +280,13 @@ async fn holder(
 }
 
 /// Gives the lease of a claim back, so that the next instance need not wait.
-pub(crate) async fn give_back(client: &Client, epoch: Epoch) -> Result<(), Fault> {
+pub(crate) async fn give_back(
+    lease: &Lease,
+    session: &mut Session<'_>,
+    epoch: Epoch,
+) -> Result<(), Fault> {
     let text = "update lease set until = null where id = 1 and epoch = $1 and instance = $2";
-    let parameters = Parameters::new().unsigned(epoch.0).text(&client.lease.instance);
-    let mut session = client.session().await;
+    let parameters = Parameters::new().unsigned(epoch.0).text(&lease.instance);
     let given = session.ask("giving the lease back", text, parameters.clone()).await;
     match given {
         // The connection may have been broken for long.
@@ -299,7 +317,7 @@ mod tests {
     #[test]
     fn who_slept_for_longer_than_the_lease_does_not_wake_again() {
         let length = Duration::from_secs(10);
-        let long_ago = Instant::now().checked_sub(length * 2).unwrap();
+        let long_ago = Instant::now().before(length * 2);
         let lease = begun(length, long_ago);
         assert!(!lease.awake(Epoch(2)));
         assert!(!lease.awake(Epoch(2)));

@@ -2,6 +2,7 @@
 
 mod batch;
 mod client;
+mod clock;
 mod commit;
 mod error;
 mod lease;
@@ -16,7 +17,11 @@ mod server;
 mod settle;
 #[cfg(feature = "single-statements")]
 mod single;
+mod size;
+#[cfg(test)]
+mod tests;
 mod text;
+mod upgrade;
 mod worker;
 
 use std::fmt;
@@ -35,6 +40,7 @@ pub use self::manage::Standing;
 pub use self::options::PostgresOptions;
 #[cfg(feature = "single-statements")]
 pub use self::single::SingleStatements;
+use self::size::TooLarge;
 use self::worker::{Stopped, Worker};
 use crate::fault::Shut;
 use crate::row::Checksums;
@@ -49,6 +55,8 @@ pub struct PostgresBackend {
     client: Arc<Client>,
     worker: Worker,
     texts: Texts,
+    /// Most bytes of a commit's statement.
+    largest: usize,
     read_only: bool,
     shut: OnceLock<Shut>,
     checksums: Checksums,
@@ -74,6 +82,11 @@ impl PostgresBackend {
         PostgresBackend { checksums: Checksums::Passed, ..self }
     }
 
+    fn prepare(&self, batch: Batch<'_>) -> Result<Arc<Prepared>, TooLarge> {
+        let instance = self.client.lease.instance();
+        Prepared::new(batch, instance, &self.texts, self.largest).map(Arc::new)
+    }
+
     fn writing(&self) -> Result<(), Shut> {
         self.reading()?;
         if self.read_only { Err(Shut::ReadOnly) } else { Ok(()) }
@@ -97,21 +110,15 @@ impl Backend for PostgresBackend {
             return Ok(());
         }
         let client = Arc::clone(&self.client);
-        let releasing = async move {
-            let given = match client.lease.end() {
-                Some(epoch) => lease::give_back(&client, epoch).await,
-                None => Ok(()),
-            };
-            client.close().await;
-            given
-        };
+        let releasing = async move { client.close().await };
         let released = self.worker.run(releasing).await.map_err(Stopped::unavailable)?;
         released.map_err(Fault::reading)
     }
 
     async fn commit(&self, batch: Batch<'_>) -> Result<Vec<Verdict>, CommitError> {
         self.writing().map_err(|shut| CommitError::NotStored(Arc::new(shut)))?;
-        let prepared = Arc::new(Prepared::new(batch, self.client.lease.instance(), &self.texts));
+        let prepared = self.prepare(batch);
+        let prepared = prepared.map_err(|large| CommitError::NotStored(Arc::new(large)))?;
         let (client, sent) = (Arc::clone(&self.client), Arc::clone(&prepared));
         let committing = async move { commit::commit(&client, &sent).await };
         let stored = self.worker.run(committing).await;
@@ -124,11 +131,12 @@ impl Backend for PostgresBackend {
     /// to the server cannot be stored afterwards.
     async fn settle(&self, batch: Batch<'_>) -> Result<Settled, BackendError> {
         self.writing().map_err(Shut::unavailable)?;
-        let prepared = Prepared::new(batch, self.client.lease.instance(), &self.texts);
-        let client = Arc::clone(&self.client);
-        let settling = async move { settle::settle(&client, &prepared).await };
+        let prepared = self.prepare(batch);
+        let prepared = prepared.map_err(|large| BackendError::Unavailable(Arc::new(large)))?;
+        let (client, asked) = (Arc::clone(&self.client), Arc::clone(&prepared));
+        let settling = async move { settle::settle(&client, &asked).await };
         let fate = self.worker.run(settling).await.map_err(Stopped::unavailable)?;
-        fate?.settled(batch)
+        fate?.settled(batch, &prepared)
     }
 
     async fn read(&self, keys: &[RecordKey]) -> Result<Vec<Option<Record>>, BackendError> {

@@ -1,16 +1,22 @@
 //! What a store is opened with.
 
 use std::fmt;
+use std::ops::RangeBounds;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bitcoin::Network;
 use bitcoin::secp256k1::{PublicKey, rand};
+use channelcoord::RecordRef;
+use chanstate::Cause;
 use sqlx::postgres::PgConnectOptions;
 use thiserror::Error;
 
+use super::size;
 use crate::open::OpenError;
+use crate::schema::{STEPS, Step};
+use crate::verdict::fits;
 
 /// Longest name that PostgreSQL keeps whole.
 const LONGEST_NAME: usize = 63;
@@ -29,6 +35,9 @@ pub struct PostgresOptions {
     pub(crate) statement: Duration,
     pub(crate) patience: Duration,
     pub(crate) readers: u32,
+    pub(crate) largest: usize,
+    /// The steps that a schema has to go through; tests have others.
+    pub(crate) steps: &'static [Step],
 }
 
 impl PostgresOptions {
@@ -53,6 +62,8 @@ impl PostgresOptions {
             statement: Duration::from_secs(30),
             patience: Duration::from_secs(60),
             readers: 4,
+            largest: size::USUAL,
+            steps: STEPS,
         })
     }
 
@@ -116,7 +127,8 @@ impl PostgresOptions {
     }
 
     /// How long the answer to one statement may take before the connection counts as lost: 30 s if
-    /// it is not set. The server is never asked to stop working on it.
+    /// it is not set. The server is never asked to stop working on it. Opening is bound by it too, and
+    /// so is each step of an upgrade.
     #[must_use]
     pub fn statement_timeout(self, statement: Duration) -> PostgresOptions {
         PostgresOptions { statement, ..self }
@@ -132,6 +144,34 @@ impl PostgresOptions {
     #[must_use]
     pub fn readers(self, readers: u32) -> PostgresOptions {
         PostgresOptions { readers: readers.max(1), ..self }
+    }
+
+    /// Most bytes that one commit sends to the server, which needs a multiple of it in memory: 512 MiB
+    /// if it is not set, 960 MiB at most. Change sets that are larger together are committed one by
+    /// one; one that is larger alone is refused.
+    #[must_use]
+    pub fn largest_commit(self, bytes: usize) -> PostgresOptions {
+        PostgresOptions { largest: bytes.min(size::MOST), ..self }
+    }
+
+    /// The steps that lead to some schema versions.
+    pub(crate) fn steps(&self, versions: impl RangeBounds<u32>) -> Vec<&'static Step> {
+        self.steps.iter().filter(|step| versions.contains(&step.version)).collect()
+    }
+
+    /// The newest schema version.
+    pub(crate) fn newest(&self) -> u32 {
+        self.steps.iter().map(|step| step.version).max().unwrap_or_default()
+    }
+
+    /// Whether a record fits, into the columns of its table and into a commit. A commit refuses the
+    /// sets with records that do not; this asks before anything is written, and without the server.
+    ///
+    /// # Errors
+    /// What is too large.
+    pub fn fits(&self, record: RecordRef<'_>) -> Result<(), Cause> {
+        fits(record)?;
+        size::require_fitting(record, self.largest).map_err(|error| Arc::new(error) as Cause)
     }
 
     /// Where the store is, without secrets.
@@ -189,6 +229,18 @@ mod tests {
     fn a_password_is_not_shown() {
         let shown = format!("{:?}", options());
         assert_eq!(shown, "PostgresOptions(\"schema chanstore of nodes at host:7\")");
+    }
+
+    #[test]
+    fn a_record_over_the_largest_commit_does_not_fit() {
+        let record = |len| {
+            let value = vec![0; len].into();
+            channelcoord::Record::Meta(channelcoord::MetaRecord { name: "a".into(), value })
+        };
+        let options = options().largest_commit(1000);
+        assert!(options.fits(record(500).as_ref()).is_ok());
+        let misfit = options.fits(record(1000).as_ref()).unwrap_err();
+        assert!(misfit.to_string().contains("1000 at most"), "{misfit}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use chanstate::key::Kind;
 
 use super::row::{array_type, kept};
+use super::server::DURABLE;
 use crate::row::checksum_change;
 use crate::schema::POSTGRES;
 use crate::statement::{conflict, list, same_key};
@@ -126,9 +127,9 @@ pub(crate) const LEADING: usize = 7;
 /// Only one statement can be past `gate` at a time, since it holds the store's row until it is
 /// committed, and one that waited there looks at the row anew.
 pub(crate) fn statement(parts: &[Part]) -> String {
-    let mut text = String::from(
+    let mut text = format!(
         "with gate as (update store set seq = $3, checksum = $5 \
-         where id = 1 and epoch = $1 and seq = $2 and checksum = $4 and exists \
+         where id = 1 and epoch = $1 and seq = $2 and checksum = $4 and {DURABLE} and exists \
          (select from lease \
          where id = 1 and epoch = $1 and instance = $7 and until > clock_timestamp()) \
          returning seq)",

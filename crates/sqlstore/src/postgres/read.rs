@@ -136,7 +136,8 @@ async fn run(
     }
     let mut patience = client.patience();
     loop {
-        let fault = match client.readers.ask(&client.server, &statements).await {
+        let asked = client.unless_closed(client.readers.ask(&client.server, &statements)).await;
+        let fault = match asked.and_then(|answers| answers) {
             Ok(answers) => return Ok(kinds.into_iter().zip(answers).collect()),
             Err(fault) => fault,
         };

@@ -13,7 +13,8 @@ use super::server::{Purpose, Server};
 /// first, so one reader alone keeps to one of them.
 pub(crate) struct Readers {
     limit: Semaphore,
-    idle: Mutex<Vec<PgConnection>>,
+    /// None once the store is released.
+    idle: Mutex<Option<Vec<PgConnection>>>,
 }
 
 /// A statement and its parameters.
@@ -25,10 +26,10 @@ const BEGIN: &str = "begin isolation level repeatable read read only";
 impl Readers {
     pub(crate) fn new(limit: u32, idle: Option<PgConnection>) -> Readers {
         let limit = Semaphore::new(usize::try_from(limit).unwrap_or(Semaphore::MAX_PERMITS));
-        Readers { limit, idle: Mutex::new(idle.into_iter().collect()) }
+        Readers { limit, idle: Mutex::new(Some(idle.into_iter().collect())) }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<PgConnection>> {
+    fn idle(&self) -> MutexGuard<'_, Option<Vec<PgConnection>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -41,24 +42,26 @@ impl Readers {
     ) -> Result<Vec<Vec<PgRow>>, Fault> {
         // Never closed.
         let _permit = self.limit.acquire().await;
-        let idle = self.idle().pop();
+        let idle = self.idle().as_mut().and_then(Vec::pop);
         let mut connection = match idle {
             Some(connection) => connection,
             None => server.connect(Purpose::Read).await?,
         };
         let answers = ask(server, &mut connection, statements).await;
-        match &answers {
-            Ok(_) => self.idle().push(connection),
-            Err(fault) if fault.class() == Class::Lost => self.idle().clear(),
-            // It may be in the middle of a transaction.
-            Err(_) => {}
+        if let Some(idle) = self.idle().as_mut() {
+            match &answers {
+                Ok(_) => idle.push(connection),
+                Err(fault) if fault.class() == Class::Lost => idle.clear(),
+                // It may be in the middle of a transaction.
+                Err(_) => {}
+            }
         }
         answers
     }
 
-    /// Closes those that are in no use.
+    /// Closes those that are in no use; the others are closed after it.
     pub(crate) async fn close(&self) {
-        let idle = std::mem::take(&mut *self.idle());
+        let idle = self.idle().take().unwrap_or_default();
         for connection in idle {
             // The server notices by itself otherwise.
             let _ = sqlx::Connection::close(connection).await;

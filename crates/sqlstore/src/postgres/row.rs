@@ -126,19 +126,34 @@ pub(crate) fn array_type(ty: Type) -> &'static str {
 pub(crate) struct Rows {
     columns: Vec<Array>,
     next: usize,
+    bytes: usize,
 }
 
 impl Rows {
     pub(crate) fn new(types: impl IntoIterator<Item = Type>) -> Rows {
-        Rows { columns: types.into_iter().map(Array::new).collect(), next: 0 }
+        Rows { columns: types.into_iter().map(Array::new).collect(), next: 0, bytes: 0 }
+    }
+
+    /// Bytes that all rows take on their way, or a little more.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 }
 
 // A row ends with the last column, and the next value begins another one.
 impl Sink for Rows {
     fn push(&mut self, value: Value<'_>) {
+        self.bytes += weight(value);
         self.columns[self.next].push(value);
         self.next = (self.next + 1) % self.columns.len();
+    }
+}
+
+/// Most bytes that a value takes within an array: its length, and what it is.
+pub(crate) fn weight(value: Value<'_>) -> usize {
+    4 + match value {
+        Value::Blob(bytes) | Value::Text(bytes) => bytes.len(),
+        Value::Int(_) | Value::Null | Value::Foreign => 8,
     }
 }
 

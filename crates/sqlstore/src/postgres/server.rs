@@ -1,5 +1,6 @@
 //! Connections to the server, and their settings.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +35,19 @@ const SETTINGS: &[(&str, &str)] = &[
 
 /// Settings of the server itself that durability rests on.
 const REQUIRED: &[(&str, &str)] = &[("fsync", "on"), ("full_page_writes", "on")];
+
+/// Whether the server has these settings still: a reload changes them while it runs. Part of each
+/// commit's statement, before which a session takes a reload in.
+pub(crate) const DURABLE: &str =
+    "current_setting('fsync') = 'on' and current_setting('full_page_writes') = 'on'";
+
+/// Lets a session whose client is gone end within 10 s, also while it waits for a lock. Otherwise the
+/// sessions of lost attempts pile up behind a commit that waits for a standby. That one stays: nothing
+/// but the standby ends its wait.
+///
+/// Servers before 14 do not know the setting, and some systems do not support it.
+const NOTICE: &str = "select set_config('client_connection_check_interval', '10s', false) \
+                      where current_setting('client_connection_check_interval', true) is not null";
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,11 +119,40 @@ impl Server {
     ) -> Result<Vec<PgRow>, Fault> {
         let arguments = parameters.finish()?;
         let asking = sqlx::query_with(AssertSqlSafe(text), arguments).fetch_all(connection);
+        self.limit(doing, asking).await
+    }
+
+    /// Waits for an answer as long as for that of one statement.
+    pub(crate) async fn limit<T>(
+        &self,
+        doing: &'static str,
+        asking: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, Fault> {
         match timeout(self.statement, asking).await {
             Ok(answered) => answered.map_err(Fault::doing(doing)),
             Err(_) => Err(Fault::Late { doing, waited: self.statement }),
         }
     }
+}
+
+/// Refuses a server that does not have the settings that durability rests on any more.
+pub(crate) fn durable(rows: &[PgRow]) -> Result<(), Fault> {
+    let Some(row) = rows.first() else { return Ok(()) };
+    check(REQUIRED, row, 0)
+}
+
+/// Asks for them.
+pub(crate) const REQUIRED_NOW: &str =
+    "select array[current_setting('fsync'), current_setting('full_page_writes')]";
+
+fn check(expected: &[(&'static str, &'static str)], row: &PgRow, at: usize) -> Result<(), Fault> {
+    let found: Vec<String> = row.try_get(at).map_err(Fault::doing("reading the settings"))?;
+    for ((name, expected), found) in expected.iter().copied().zip(found) {
+        if found != expected {
+            return Err(Fault::Setting { name, expected, found });
+        }
+    }
+    Ok(())
 }
 
 /// Checks that the server is one to write to, and that the connection has its settings: a pooler in
@@ -124,6 +167,11 @@ async fn prepare(connection: &mut PgConnection, purpose: Purpose) -> Result<(), 
         let set = sqlx::query(text).fetch_all(&mut *connection).await;
         set.map_err(Fault::doing("setting synchronous_commit"))?;
     }
+    match sqlx::query(NOTICE).fetch_all(&mut *connection).await {
+        // Without it sessions only take longer to end.
+        Ok(_) | Err(sqlx::Error::Database(_)) => {}
+        Err(error) => return Err(Fault::doing("setting client_connection_check_interval")(error)),
+    }
     let text = "select pg_is_in_recovery(), array(select current_setting(name) \
                 from unnest($1::text[]) with ordinality as s (name, at) order by at)";
     let expected: Vec<_> = SETTINGS.iter().chain(REQUIRED).copied().collect();
@@ -131,12 +179,7 @@ async fn prepare(connection: &mut PgConnection, purpose: Purpose) -> Result<(), 
     let row = sqlx::query(text).bind(names).fetch_one(&mut *connection).await;
     let doing = || Fault::doing("reading the settings");
     let row = row.map_err(doing())?;
-    let found: Vec<String> = row.try_get(1).map_err(doing())?;
-    for ((name, expected), found) in expected.into_iter().zip(found) {
-        if found != expected {
-            return Err(Fault::Setting { name, expected, found });
-        }
-    }
+    check(&expected, &row, 1)?;
     match row.try_get(0).map_err(doing())? {
         true => Err(Fault::Standby),
         false => Ok(()),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 
-use channelcoord::{BackendError, Batch, Epoch, Head, Seq, Settled, Subject, Verdict};
+use channelcoord::{BackendError, Batch, ChangeSet, Epoch, Head, Seq, Settled, Subject, Verdict};
 use chanstate::Version;
 use chanstate::key::Kind;
 use sqlx::Row;
@@ -29,10 +29,14 @@ impl Fate {
     ///
     /// # Errors
     /// `Unavailable` if later commits hide a verdict.
-    pub(crate) fn settled(self, batch: Batch<'_>) -> Result<Settled, BackendError> {
+    pub(crate) fn settled(
+        self,
+        batch: Batch<'_>,
+        prepared: &Prepared,
+    ) -> Result<Settled, BackendError> {
         Ok(match self {
             Fate::Stored(versions, head) => {
-                Settled::Stored(verdicts(batch, &versions, head)?, head)
+                Settled::Stored(verdicts(batch, prepared, &versions, head)?, head)
             }
             Fate::NotStored(head) => Settled::NotStored(head),
         })
@@ -83,6 +87,7 @@ const CONFIRM: &str = "update store set seq = seq where id = 1";
 /// Tells the fate of a batch whose sequence numbers are taken, or whose claim is over, from the
 /// sequence numbers of its claim and the versions of its subjects.
 pub(crate) async fn fate(session: &mut Session<'_>, batch: &Prepared) -> Result<Fate, Fault> {
+    session.durable().await?;
     session.ask("settling", CONFIRM, Parameters::new()).await?;
     let store = session.store().await?;
     let head = Head { epoch: Epoch(store.epoch), seq: Seq(store.seq) };
@@ -152,9 +157,11 @@ fn version_query(kind: Kind, subjects: &[Subject]) -> (String, Parameters) {
 /// `Unavailable` if later commits hide one.
 pub(crate) fn verdicts(
     batch: Batch<'_>,
+    prepared: &Prepared,
     versions: &HashMap<Subject, Version>,
     head: Head,
 ) -> Result<Vec<Verdict>, BackendError> {
     let version = |subject: &Subject| Ok(versions.get(subject).copied().unwrap_or(Version::ABSENT));
-    verdict::of_stored(batch, head.seq == batch.last(), version)
+    let refused = |position, _: &ChangeSet| prepared.refused(position);
+    verdict::of_stored(batch, head.seq == batch.last(), refused, version)
 }

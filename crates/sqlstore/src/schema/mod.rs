@@ -8,4 +8,5 @@ mod dialect;
 mod steps;
 
 pub(crate) use self::dialect::{Dialect, LongKeys, POSTGRES, SQLITE};
-pub(crate) use self::steps::{NEWEST, STEPS, Step};
+pub use self::steps::NEWEST;
+pub(crate) use self::steps::{STEPS, Step};

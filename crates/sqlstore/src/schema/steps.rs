@@ -4,15 +4,15 @@ use super::dialect::{Dialect, Engine};
 
 /// Leads from the schema version before to `version`. Applied in one transaction with its row in
 /// `schema_step`.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Step {
     /// Schema version that the step leads to.
     pub(crate) version: u32,
     /// What it does.
     pub(crate) name: &'static str,
-    texts: &'static [&'static str],
+    pub(crate) texts: &'static [&'static str],
     /// What PostgreSQL has beyond that.
-    postgres: &'static [&'static str],
+    pub(crate) postgres: &'static [&'static str],
 }
 
 /// Every step. Once released, a step is never changed.
@@ -23,8 +23,8 @@ pub(crate) const STEPS: &[Step] = &[Step {
     postgres: &[include_str!("postgres.sql")],
 }];
 
-/// Schema version of this release.
-pub(crate) const NEWEST: u32 = STEPS.len() as u32;
+/// Schema version of this release: the one of every store that it writes.
+pub const NEWEST: u32 = STEPS.len() as u32;
 
 impl Step {
     /// The statements for an engine.

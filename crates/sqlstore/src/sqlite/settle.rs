@@ -1,6 +1,6 @@
 //! Finding out what became of a batch.
 
-use channelcoord::{BackendError, Batch, Epoch, Head, Seq, Settled};
+use channelcoord::{BackendError, Batch, ChangeSet, Epoch, Head, Seq, Settled};
 use rusqlite::Connection;
 
 use super::error::Engine;
@@ -23,6 +23,7 @@ pub(crate) fn settle(
         return Ok(Settled::NotStored(head));
     }
     let newest = head.seq == batch.last();
-    let verdicts = verdict::of_stored(batch, newest, |subject| session.version(subject));
+    let refused = |_, set: &ChangeSet| verdict::misfit(set);
+    let verdicts = verdict::of_stored(batch, newest, refused, |subject| session.version(subject));
     Ok(Settled::Stored(verdicts?, head))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use channelcoord::{Backend, Batch, ClaimError, CommitError, Epoch, Head, Seq};
+use channelcoord::{Backend, Batch, ClaimError, CommitError, Epoch, Head, Seq, Settled};
 use pollster::block_on;
 
 use crate::server::{Store, note};
@@ -89,6 +89,64 @@ fn a_lease_that_ended_while_the_server_was_away_goes_on() {
     shell.run("update lease set until = clock_timestamp() - interval '1 hour'");
     store.commit(&[note("a")]);
     assert_eq!(shell.number("select count(*) from lease where until > clock_timestamp()"), 1);
+}
+
+#[test]
+fn who_knows_the_claim_of_another_instance_stores_nothing() {
+    let mut store = Store::with(|options| options.instance("one"));
+    let other = store.options.clone().instance("two").open().unwrap();
+    let batch = Batch { epoch: store.head.epoch, before: store.head.seq, sets: &[note("a")] };
+    let fenced = block_on(other.commit(batch)).unwrap_err();
+    assert!(matches!(fenced, CommitError::Fenced { .. }), "{fenced:?}");
+    assert!(!store.has("a"));
+    store.commit(&[note("b")]);
+}
+
+#[test]
+fn a_commit_that_was_lost_and_then_refused_is_unknown() {
+    let mut store = Store::with(|options| options.instance("one"));
+    let (mut shell, mut other) = (store.shell(), store.shell());
+    let (schema, options) = (store.schema.clone(), store.options.clone());
+    let waiting = format!(
+        "select count(*) from pg_stat_activity where wait_event_type = 'Lock' \
+         and application_name = 'chanstore commit {schema}'"
+    );
+    let session = other.number(&format!(
+        "select pid::int8 from pg_stat_activity where application_name = 'chanstore commit {schema}'"
+    ));
+    // Stops the next commit once it holds the store's row, which the claim then waits for.
+    store.commit(&[note("a")]);
+    shell.run("begin; select from meta for update");
+    std::thread::scope(|scope| {
+        let commit = scope.spawn(|| store.try_commit(&[note("a")]));
+        other.await_number(&waiting, 1);
+        let newer = options.open().unwrap();
+        let claim = scope.spawn(move || block_on(newer.claim(None)));
+        other.await_number(&waiting, 2);
+        other.rows(&format!("select pg_terminate_backend({session}, 60000)"));
+        assert_eq!(claim.join().unwrap().unwrap().epoch, Epoch(2));
+        shell.run("rollback");
+        let unknown = commit.join().unwrap().unwrap_err();
+        assert!(matches!(unknown, CommitError::Unknown(_)), "{unknown:?}");
+    });
+    let batch = Batch { epoch: Epoch(1), before: Seq(1), sets: &[note("a")] };
+    let settled = block_on(store.backend.settle(batch)).unwrap();
+    assert!(matches!(settled, Settled::NotStored(_)), "{settled:?}");
+}
+
+#[test]
+fn settling_a_batch_without_sets_makes_no_other_impossible() {
+    let mut store = Store::new();
+    let empty = Batch { epoch: store.head.epoch, before: store.head.seq, sets: &[] };
+    let settled = block_on(store.backend.settle(empty)).unwrap();
+    let Settled::Stored(verdicts, head) = settled else { panic!("{settled:?}") };
+    assert!(verdicts.is_empty());
+    assert_eq!(head, store.head);
+    // Another batch with the same place.
+    store.commit(&[note("a")]);
+    let batch = Batch { sets: &[note("a")], ..empty };
+    let settled = block_on(store.backend.settle(batch)).unwrap();
+    assert!(matches!(settled, Settled::Stored(..)), "{settled:?}");
 }
 
 #[test]

@@ -12,7 +12,9 @@ mod claims;
 mod faults;
 mod opening;
 mod records;
+mod release;
 mod runtimes;
 mod server;
+mod size;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,10 +1,12 @@
 //! What is opened, and what is refused.
 
+use std::time::Duration;
+
 use bitcoin::Network;
 use bitcoin::secp256k1::PublicKey;
 use channelcoord::{Backend, BackendError, Batch, CommitError};
 use pollster::block_on;
-use sqlstore::OpenError;
+use sqlstore::{OpenError, PostgresOptions};
 
 use crate::server::{Shell, Store, note, options};
 
@@ -99,8 +101,15 @@ fn a_newer_schema_and_another_history_are_refused() {
 fn a_store_is_of_the_node_and_network_that_were_named_first() {
     let store = Store::new();
     let options = || store.options.clone();
+    let owner = || {
+        let standing = options().standing().unwrap();
+        (standing.node, standing.network)
+    };
+    assert_eq!(owner(), (None, None));
     options().node(node(1)).open().unwrap();
+    assert_eq!(owner(), (Some(node(1).to_string()), None));
     options().network(Network::Regtest).open().unwrap();
+    assert_eq!(owner(), (Some(node(1).to_string()), Some("regtest".to_owned())));
     options().node(node(1)).network(Network::Regtest).open().unwrap();
     options().open().unwrap();
     let refused = options().node(node(2)).open().unwrap_err();
@@ -110,6 +119,14 @@ fn a_store_is_of_the_node_and_network_that_were_named_first() {
     for opened in [wrong().open(), wrong().open_existing(), wrong().open_read_only()] {
         assert!(matches!(opened, Err(OpenError::Owner { what: "network", .. })), "{opened:?}");
     }
+}
+
+#[test]
+fn a_server_tells_its_version_where_there_is_no_store() {
+    let (options, _) = options();
+    let version = options.server_version().unwrap();
+    let major: u32 = version.split('.').next().unwrap().parse().unwrap();
+    assert!(major >= 13, "{version}");
 }
 
 #[test]
@@ -127,6 +144,49 @@ fn a_store_that_is_open_for_reading_takes_nothing() {
     block_on(reader.release()).unwrap();
     assert!(block_on(reader.read(&[])).is_err());
     store.commit(&[note("b")]);
+}
+
+#[test]
+fn opening_waits_no_longer_than_a_statement_may_take() {
+    let store = Store::new();
+    let options = || store.options.clone().statement_timeout(Duration::from_millis(100));
+    let late = |done: Result<(), OpenError>| {
+        let Err(OpenError::Engine(cause)) = done else { panic!("{done:?}") };
+        assert!(cause.to_string().contains("no answer within 100ms"), "{cause}");
+    };
+    let mut shell = store.shell();
+    // What upgrades take.
+    let lock =
+        "select pg_advisory_xact_lock(hashtextextended('chanstore ' || current_schema(), 0))";
+    shell.run(&format!("begin; {lock}"));
+    late(options().open().map(drop));
+    late(options().create().map(drop));
+    late(options().drop_store());
+    late(options().rename_store(&format!("{}_new", store.schema)));
+    shell.run("rollback; begin; lock table schema_step in access exclusive mode");
+    late(options().open().map(drop));
+    late(options().open_read_only().map(drop));
+    late(options().standing().map(drop));
+    late(options().drop_store());
+    shell.run("rollback; begin; lock table meta in access share mode");
+    late(options().drop_store());
+    shell.run("rollback");
+    options().statement_timeout(Duration::from_secs(60)).open().unwrap();
+}
+
+#[test]
+fn who_is_not_let_in_is_told_so() {
+    let url = std::env::var("CHANSTORE_POSTGRES_URL").unwrap();
+    let (_, place) = url.split_once('@').unwrap();
+    let stranger = PostgresOptions::new(&format!("postgres://stranger@{place}")).unwrap();
+    assert!(matches!(stranger.open(), Err(OpenError::Denied(_))));
+    // There, the server asks for a password.
+    let url = std::env::var("CHANSTORE_POSTGRES_TCP_URL").unwrap();
+    let (_, place) = url.split_once('@').unwrap();
+    let wrong = PostgresOptions::new(&format!("postgres://postgres:wrong@{place}")).unwrap();
+    assert!(matches!(wrong.open(), Err(OpenError::Denied(_))));
+    let plain = PostgresOptions::new(&format!("{url}?sslmode=require")).unwrap();
+    assert!(matches!(plain.open(), Err(OpenError::Tls(_))));
 }
 
 #[test]
@@ -151,7 +211,7 @@ fn settings_of_a_role_do_not_weaken_a_commit() {
     let url = std::env::var("CHANSTORE_POSTGRES_URL").unwrap();
     let (_, place) = url.split_once('@').unwrap();
     let url = format!("postgres://{role}:pw@{place}");
-    let options = sqlstore::PostgresOptions::new(&url).unwrap();
+    let options = PostgresOptions::new(&url).unwrap();
     let options = options.schema(store.schema.as_str()).unwrap();
     let backend = options.instance(store.backend.instance()).open().unwrap();
     store.head = block_on(backend.claim(None)).unwrap();

@@ -85,8 +85,10 @@ impl Store {
 
     pub(crate) fn with(set: impl FnOnce(PostgresOptions) -> PostgresOptions) -> Store {
         let (options, schema) = options();
+        // Without limits that are for what comes after.
+        options.clone().create().unwrap();
         let options = set(options);
-        let backend = options.clone().create().unwrap();
+        let backend = options.clone().open().unwrap();
         let head = block_on(backend.claim(None)).unwrap();
         Store { backend, head, options, schema }
     }

@@ -19,6 +19,14 @@ pub(in crate::command) struct FileDraft {
     target: PathBuf,
 }
 
+/// Where an archive is written.
+pub(in crate::command) struct ArchivePlace {
+    /// The archive.
+    pub(in crate::command) archive: PathBuf,
+    /// Room for a store that is needed on the way, and goes with the draft.
+    pub(in crate::command) staging: PathBuf,
+}
+
 /// What an engine keeps beside a store: content that an older store at the place left behind would
 /// become part of the new one.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
@@ -34,6 +42,11 @@ impl FileDraft {
 
     pub(super) fn url(&self) -> &StoreUrl {
         &self.url
+    }
+
+    pub(super) fn archive(&self) -> Option<ArchivePlace> {
+        let archive = self.url.archive()?.to_owned();
+        Some(ArchivePlace { archive, staging: self.dir.path().join("import") })
     }
 
     pub(super) fn create(&self) -> Result<Box<dyn Backend>, Failure> {

@@ -5,6 +5,7 @@ mod schema;
 
 use channelcoord::Backend;
 
+pub(super) use self::file::ArchivePlace;
 use self::file::FileDraft;
 use self::schema::SchemaDraft;
 use crate::opened::Failure;
@@ -44,6 +45,14 @@ impl Draft {
         match self {
             Draft::File(draft) => draft.url(),
             Draft::Schema(draft) => draft.url(),
+        }
+    }
+
+    /// Where to write the archive, if the target is one.
+    pub(super) fn archive(&self) -> Option<ArchivePlace> {
+        match self {
+            Draft::File(draft) => draft.archive(),
+            Draft::Schema(_) => None,
         }
     }
 

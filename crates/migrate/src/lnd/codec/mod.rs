@@ -16,6 +16,7 @@
 //! | [`close`] | close summaries |
 //! | [`link_node`] | link nodes |
 //! | [`small`] | single fields: scripts, heights, flags, keys, transactions |
+//! | [`payment`], [`invoice`] | what of them is odd; they are not channel state |
 //! | [`keys`] | names of buckets and keys, and keys that are numbers or outpoints |
 //!
 //! Decoders take [`Bytes`](bytes::Bytes), and byte fields of the result share that memory.
@@ -27,9 +28,11 @@ pub mod commitment;
 mod config;
 mod cursor;
 mod error;
+pub mod invoice;
 pub mod keys;
 pub mod link_node;
 pub mod package;
+pub mod payment;
 pub mod residue;
 pub mod revocation;
 pub mod revocation_log;

@@ -1,0 +1,207 @@
+//! Faults in every table of SQLite.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use migrate::opened::Opened;
+use migrate::url::StoreUrl;
+use rusqlite::Connection;
+use rusqlite::types::ValueRef;
+
+use crate::command::Desk;
+use crate::judge::{Judge, nameless, open};
+use crate::sql::{Column, Shell, Table, Type, Value};
+use crate::{base, sql, table_faults};
+
+/// Changes of a column where each takes a whole comparison with lnd's database.
+const CHANGES: usize = 2;
+
+struct Sqlite(Connection);
+
+impl Sqlite {
+    fn open(path: &Path) -> Sqlite {
+        let connection = Connection::open(path).unwrap();
+        // An operator's tool does not enforce them either.
+        connection.execute_batch("pragma foreign_keys = off; pragma synchronous = off").unwrap();
+        Sqlite(connection)
+    }
+
+    fn strings(&self, sql: &str) -> Vec<String> {
+        let mut statement = self.0.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| row.get(0)).unwrap();
+        rows.map(|row| row.unwrap()).collect()
+    }
+}
+
+impl Shell for Sqlite {
+    fn tables(&mut self) -> Vec<Table> {
+        let names = "select name from sqlite_master where type = 'table' order by name";
+        let mut tables = Vec::new();
+        for name in self.strings(names) {
+            let sql = format!("select name, type, \"notnull\", pk from pragma_table_info('{name}')");
+            let mut statement = self.0.prepare(&sql).unwrap();
+            let (mut columns, mut key) = (Vec::new(), 0);
+            let mut rows = statement.query([]).unwrap();
+            while let Some(row) = rows.next().unwrap() {
+                let ty = match row.get::<_, String>(1).unwrap().to_lowercase().as_str() {
+                    "integer" => Type::Int,
+                    "blob" => Type::Blob,
+                    "text" => Type::Text,
+                    other => panic!("{name} has a column of type {other}"),
+                };
+                let nullable = !row.get::<_, bool>(2).unwrap();
+                key += usize::from(row.get::<_, i64>(3).unwrap() > 0);
+                columns.push(Column { name: row.get(0).unwrap(), ty, nullable });
+            }
+            let sql = format!("select * from \"{name}\" order by {}", order(key));
+            let mut statement = self.0.prepare(&sql).unwrap();
+            let mut rows = statement.query([]).unwrap();
+            let mut found = Vec::new();
+            while let Some(row) = rows.next().unwrap() {
+                let value = |at| match row.get_ref(at).unwrap() {
+                    ValueRef::Null => Value::Null,
+                    ValueRef::Integer(value) => Value::Int(value),
+                    ValueRef::Blob(bytes) => Value::Blob(bytes.to_vec()),
+                    ValueRef::Text(bytes) => Value::Text(bytes.to_vec()),
+                    ValueRef::Real(_) => panic!("{name} holds a real"),
+                };
+                found.push((0..columns.len()).map(value).collect());
+            }
+            tables.push(Table { name, columns, key, rows: found });
+        }
+        tables
+    }
+
+    fn run(&mut self, statements: &str) -> Result<(), String> {
+        let run = self.0.execute_batch(&format!("begin;{statements}commit"));
+        run.map_err(|error| {
+            self.0.execute_batch("rollback").unwrap();
+            error.to_string()
+        })
+    }
+
+    fn literal(&self, value: &Value) -> String {
+        match value {
+            Value::Null => "null".into(),
+            Value::Int(value) => value.to_string(),
+            Value::Bool(value) => u8::from(*value).to_string(),
+            Value::Blob(bytes) => format!("x'{}'", table_faults::hex(bytes)),
+            Value::Text(bytes) => format!("cast(x'{}' as text)", table_faults::hex(bytes)),
+        }
+    }
+}
+
+pub(crate) fn order(key: usize) -> String {
+    (1..=key).map(|at| at.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn every_fault_in_a_copy_of_a_store_is_found() {
+    let desk = Desk::new();
+    let content = base::content();
+    let path = desk.0.path().join("store");
+    base::fill(&sqlstore::SqliteBackend::create(&path).unwrap(), &content);
+    let mut shell = Sqlite::open(&path);
+    let tables = shell.tables();
+    table_faults::require_every_option(&tables);
+    let (from, source) = nameless(base::in_memory(&content));
+    let url = desk.url("sqlite", "store");
+    let mut judge = {
+        let (to, target) = open(&url);
+        Judge::new(from, source, &to, &target)
+    };
+    let mut trial = Trial { shell: &mut shell, tables: &tables, judge: &mut judge };
+    trial.run(usize::MAX, false, &mut |judge| {
+        let (to, target) = open(&url);
+        judge(&to, &target);
+    });
+    judge.conclude("SQLite against a store");
+}
+
+#[test]
+fn every_fault_in_a_copy_of_lnd_s_database_is_found() {
+    for name in ["node.db", "legacy.db"] {
+        let desk = Desk::new();
+        let database = base::pruned(name, desk.0.path());
+        let content = base::imported(&database);
+        let path = desk.0.path().join("store");
+        base::fill(&sqlstore::SqliteBackend::create(&path).unwrap(), &content);
+        let mut shell = Sqlite::open(&path);
+        let tables = shell.tables();
+        let (from, source) = open(&format!("lnd-bolt:{}", database.display()));
+        let url = desk.url("sqlite", "store");
+        let mut judge = {
+            let (to, target) = open(&url);
+            Judge::new(from, source, &to, &target)
+        };
+        let mut trial = Trial { shell: &mut shell, tables: &tables, judge: &mut judge };
+        trial.run(CHANGES, true, &mut |judge| {
+            let (to, target) = open(&url);
+            judge(&to, &target);
+        });
+        judge.conclude(&format!("SQLite against {name}"));
+    }
+}
+
+/// A store in a database, and who judges what is said about it.
+pub(crate) struct Trial<'a> {
+    pub(crate) shell: &'a mut dyn Shell,
+    pub(crate) tables: &'a [Table],
+    pub(crate) judge: &'a mut Judge,
+}
+
+/// Judges a store.
+type Judging<'a> = dyn FnMut(&StoreUrl, &Opened) + 'a;
+
+/// Opens the store that faults are planted in, and has it judged.
+pub(crate) type WithStore<'a> = dyn FnMut(&mut Judging<'_>) + 'a;
+
+impl Trial<'_> {
+    /// Plants every fault, once with checksums that fit and once with those that were there.
+    pub(crate) fn run(&mut self, changes: usize, lnd: bool, with_store: &mut WithStore<'_>) {
+        let (mut covered, mut unsealed) = (HashSet::new(), HashSet::new());
+        for fault in table_faults::all(self.tables, changes) {
+            let sealed = fault.sealed(self.tables);
+            for (fault, is_sealed) in [(&sealed, true), (&fault, false)] {
+                // A wrong checksum is found whatever is wrong with the row, so a few are enough.
+                let is_seldom = fault.column.as_ref().is_some_and(|name| unsealed.contains(name));
+                if !is_sealed && (lnd || is_seldom) {
+                    continue;
+                }
+                if !is_sealed {
+                    unsealed.extend(fault.column.clone());
+                }
+                if sql::plant(&fault.edits, self.tables, self.shell).is_err() {
+                    // The engine refuses it.
+                    continue;
+                }
+                let names = match lnd {
+                    true => fault.names_in_lnd(self.tables),
+                    false => fault.names(self.tables),
+                };
+                let digest_names = fault.digest_names(self.tables);
+                with_store(&mut |to, target| {
+                    if is_sealed && !fault.is_content {
+                        self.judge.passed_over(&fault.name, to, target);
+                    } else {
+                        self.judge.found(&fault.name, &names, &digest_names, to, target);
+                    }
+                });
+                sql::pull(&fault.edits, self.tables, self.shell);
+                covered.extend(fault.column.clone());
+            }
+        }
+        if !lnd {
+            self.require_every_column(&covered);
+        }
+    }
+
+    fn require_every_column(&self, covered: &HashSet<String>) {
+        for table in self.tables.iter().filter(|table| table_faults::kind(&table.name).is_some()) {
+            for column in table.columns.iter().filter(|column| column.name != "checksum") {
+                let name = format!("{}.{}", table.name, column.name);
+                assert!(covered.contains(&name), "no fault was planted in {name}");
+            }
+        }
+    }
+}

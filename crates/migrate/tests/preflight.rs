@@ -1,0 +1,23 @@
+//! What an operator is told before a copy begins, and what becomes of it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "common/bolt_writer.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod bolt_writer;
+#[path = "common/command.rs"]
+mod command;
+#[path = "preflight/estimate.rs"]
+mod estimate;
+#[path = "preflight/events.rs"]
+mod events;
+#[path = "preflight/old_records.rs"]
+mod old_records;
+#[path = "preflight/refusals.rs"]
+mod refusals;
+#[path = "preflight/support.rs"]
+mod support;
