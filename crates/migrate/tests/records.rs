@@ -103,7 +103,7 @@ impl Backend for Counted {
             Some([_, KeyPart::Int(last)]) => last + 1,
             _ => 0,
         };
-        let end = self.records.min(first + limit as u64);
+        let end = self.records.min(first.saturating_add(limit as u64));
         if self.fails_at.is_some_and(|at| (first..end).contains(&at)) {
             return Err(unavailable());
         }
