@@ -118,9 +118,8 @@ mod tests {
         let mut value = Vec::new();
         Record::Meta(meta.clone()).as_ref().encode_to(&mut value);
         let (here, elsewhere) = (channelcoord::meta_key("a"), channelcoord::meta_key("b"));
-        let read = |key: &RecordKey| {
-            decode(Kind::Meta, &key.to_bytes(), sealed(&key.to_bytes(), &value))
-        };
+        let read =
+            |key: &RecordKey| decode(Kind::Meta, &key.to_bytes(), sealed(&key.to_bytes(), &value));
         assert_eq!(read(&here), Ok(Record::Meta(meta)));
         assert_eq!(read(&elsewhere), Err(Damage::Misplaced { found: here }));
     }

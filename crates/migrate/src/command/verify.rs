@@ -187,11 +187,10 @@ impl Lnd<'_> {
     fn view(&self, target: &dyn Backend) -> Result<(Found, u64), Failure> {
         let mut found = Found::default();
         let progress = self.watch.phase("verifying", Some(self.source.survey().keys));
-        let compared =
-            diff::compare(self.source, self.refused, target, &progress, |difference| {
-                found.take(Difference::from(&difference));
-            })
-            .map_err(|error| diff_failure(self.from, self.to, &error))?;
+        let compared = diff::compare(self.source, self.refused, target, &progress, |difference| {
+            found.take(Difference::from(&difference));
+        })
+        .map_err(|error| diff_failure(self.from, self.to, &error))?;
         // What has no place in an lnd database does not show there either.
         let progress = self.watch.phase("verifying", None);
         store::unseen(target, &progress, &mut |finding| {
@@ -280,7 +279,10 @@ impl std::fmt::Display for VerifyReport {
         for KindCount { kind, source, target } in &self.records {
             match source {
                 Some(source) if source != target => {
-                    writeln!(f, "records {kind:?}: {source} in the source, {target} in the target")?;
+                    writeln!(
+                        f,
+                        "records {kind:?}: {source} in the source, {target} in the target"
+                    )?;
                 }
                 _ => writeln!(f, "records {kind:?}: {target}")?,
             }

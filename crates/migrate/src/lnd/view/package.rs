@@ -39,10 +39,8 @@ impl<E: From<ViewError>> View<'_, '_, '_, E> {
     fn package(&mut self, path: &[&[u8]], values: Values) -> Result<(), E> {
         self.bucket(path)?;
         self.value(&join(path, package_key::ACK_FILTER), values.ack)?;
-        let lists = [
-            (package_key::ADDS, values.adds),
-            (package_key::SETTLE_FAILS, values.settle_fails),
-        ];
+        let lists =
+            [(package_key::ADDS, values.adds), (package_key::SETTLE_FAILS, values.settle_fails)];
         for (name, list) in lists {
             let path = join(path, name);
             self.bucket(&path)?;
