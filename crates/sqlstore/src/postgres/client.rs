@@ -7,6 +7,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep};
 
+use super::batch::Texts;
 use super::error::{Class, Fault};
 use super::lease::Lease;
 use super::options::PostgresOptions;
@@ -32,6 +33,8 @@ pub(crate) struct Client {
     writer: Mutex<Option<PgConnection>>,
     pub(crate) readers: Readers,
     pub(crate) lease: Lease,
+    /// The statements of batches.
+    pub(crate) texts: Texts,
     patience: Duration,
 }
 
@@ -47,6 +50,7 @@ impl Client {
             writer: Mutex::new(writer),
             readers: Readers::new(options.readers, reader),
             lease: Lease::new(options),
+            texts: Texts::default(),
             patience: options.patience,
         }
     }

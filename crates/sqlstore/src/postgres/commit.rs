@@ -16,6 +16,7 @@ use super::batch::Prepared;
 use super::client::{Client, Session};
 use super::error::{Class, Fault};
 use super::lease::{self, Renewal};
+use super::part::Puts;
 use super::settle::{self, Fate};
 use crate::fault::WrongSeq;
 use crate::verdict;
@@ -33,11 +34,17 @@ pub(crate) async fn commit(client: &Client, batch: &Prepared) -> Result<Stored, 
     let mut patience = client.patience();
     // An attempt may have been stored without our knowing.
     let mut lost = false;
+    let mut puts = Puts::New;
     loop {
         let mut session = client.session().await;
-        let fault = match attempt(client, &mut session, batch, lost).await {
+        let fault = match attempt(client, &mut session, batch, puts, lost).await {
             Ok(Some(done)) => return done,
             Ok(None) => continue,
+            // Nothing of the batch is stored.
+            Err(fault) if puts == Puts::New && fault.is_duplicate() => {
+                puts = Puts::Any;
+                continue;
+            }
             Err(fault) => fault,
         };
         drop(session);
@@ -56,9 +63,11 @@ async fn attempt(
     client: &Client,
     session: &mut Session<'_>,
     batch: &Prepared,
+    puts: Puts,
     lost: bool,
 ) -> Result<Option<Result<Stored, CommitError>>, Fault> {
-    let rows = session.ask("committing", Arc::clone(&batch.text), batch.parameters.clone()).await?;
+    let text = client.texts.of(batch, puts);
+    let rows = session.ask("committing", text, batch.parameters()).await?;
     if let Some(stale) = rows.first().and_then(answer) {
         return Ok(Some(Ok(Stored::Answered(stale))));
     }

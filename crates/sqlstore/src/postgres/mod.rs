@@ -1,5 +1,6 @@
 //! PostgreSQL.
 
+mod array;
 mod batch;
 mod client;
 mod commit;
@@ -28,7 +29,7 @@ use channelcoord::{
 };
 use chanstate::key::{KeyRange, RecordKey};
 
-use self::batch::{Prepared, Texts};
+use self::batch::Prepared;
 use self::client::Client;
 use self::error::Fault;
 pub use self::manage::Standing;
@@ -48,7 +49,6 @@ pub struct PostgresBackend {
     name: String,
     client: Arc<Client>,
     worker: Worker,
-    texts: Texts,
     read_only: bool,
     shut: OnceLock<Shut>,
     checksums: Checksums,
@@ -111,7 +111,7 @@ impl Backend for PostgresBackend {
 
     async fn commit(&self, batch: Batch<'_>) -> Result<Vec<Verdict>, CommitError> {
         self.writing().map_err(|shut| CommitError::NotStored(Arc::new(shut)))?;
-        let prepared = Arc::new(Prepared::new(batch, self.client.lease.instance(), &self.texts));
+        let prepared = Arc::new(Prepared::new(batch, self.client.lease.instance()));
         let (client, sent) = (Arc::clone(&self.client), Arc::clone(&prepared));
         let committing = async move { commit::commit(&client, &sent).await };
         let stored = self.worker.run(committing).await;
@@ -124,7 +124,7 @@ impl Backend for PostgresBackend {
     /// to the server cannot be stored afterwards.
     async fn settle(&self, batch: Batch<'_>) -> Result<Settled, BackendError> {
         self.writing().map_err(Shut::unavailable)?;
-        let prepared = Prepared::new(batch, self.client.lease.instance(), &self.texts);
+        let prepared = Prepared::new(batch, self.client.lease.instance());
         let client = Arc::clone(&self.client);
         let settling = async move { settle::settle(&client, &prepared).await };
         let fate = self.worker.run(settling).await.map_err(Stopped::unavailable)?;

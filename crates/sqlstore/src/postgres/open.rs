@@ -8,7 +8,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Connection, Row, raw_sql};
 
 use super::PostgresBackend;
-use super::batch::{Texts, store_checksum};
+use super::batch::store_checksum;
 use super::client::Client;
 use super::error::Fault;
 use super::manage::exists;
@@ -84,7 +84,6 @@ impl PostgresOptions {
             name,
             client,
             worker,
-            texts: Texts::default(),
             read_only: expect == Expect::ReadOnly,
             shut: OnceLock::new(),
             checksums: Checksums::Checked,
