@@ -68,7 +68,9 @@ async fn attempt(
 ) -> Result<Option<Result<Stored, CommitError>>, Fault> {
     let text = client.texts.of(batch, puts);
     let rows = session.ask("committing", text, batch.parameters()).await?;
-    if let Some(stale) = rows.first().and_then(answer) {
+    let answered = rows.first().map_or(Ok(None), answer);
+    // An answer that cannot be read says as little as none.
+    if let Some(stale) = answered.map_err(Fault::doing("committing"))? {
         return Ok(Some(Ok(Stored::Answered(stale))));
     }
     if lost && let Fate::Stored(versions, head) = settle::fate(session, batch).await? {
@@ -96,11 +98,12 @@ fn fenced(batch: &Prepared, found: Epoch) -> CommitError {
 }
 
 /// What the statement says, if the batch was due.
-fn answer(row: &PgRow) -> Option<Vec<Vec<i64>>> {
-    row.try_get::<Option<i64>, _>(0).ok()??;
-    let stale =
-        |index| row.try_get::<Option<Vec<i64>>, _>(index).ok().map(Option::unwrap_or_default);
-    (1..row.len()).map(stale).collect()
+fn answer(row: &PgRow) -> Result<Option<Vec<Vec<i64>>>, sqlx::Error> {
+    if row.try_get::<Option<i64>, _>(0)?.is_none() {
+        return Ok(None);
+    }
+    let stale = |index| row.try_get::<Option<_>, _>(index).map(Option::unwrap_or_default);
+    (1..row.len()).map(stale).collect::<Result<_, _>>().map(Some)
 }
 
 /// The verdicts on a stored batch.

@@ -79,7 +79,7 @@ impl Part {
         let applies = "(select a from ok)[u.cs]";
         match self {
             Part::Guard(_) => format!(
-                "{} as (select u.cs, u.at from {} left join {name} t on {} \
+                "{} as (select u.cs, u.at::int8 as at from {} left join {name} t on {} \
                  where coalesce(t.version, 0) <> u.expect)",
                 self.name(),
                 rows(&format!("{keys}, expect, at")),
@@ -236,7 +236,7 @@ mod tests {
             Puts::Any,
         );
         let parts = [
-            "stale_channel as (select u.cs, u.at from (select unnest($8::int8[]), \
+            "stale_channel as (select u.cs, u.at::int8 as at from (select unnest($8::int8[]), \
              unnest($9::int8[]), unnest($10::int8[]), generate_subscripts($8::int8[], 1)) \
              u (cs, no, expect, at) left join channel t on t.no = u.no",
             "put_reclaim as (insert into reclaim (no, checksum) select no, checksum \
@@ -265,6 +265,9 @@ mod tests {
         let part = "updated_link_node as (update link_node t set version = u.version, \
                     network = u.network, last_seen = u.last_seen, checksum = u.checksum from";
         assert!(text.contains(part), "{text}");
-        assert!(text.contains("where (select a from ok)[u.cs] and t.node_id = u.node_id)"), "{text}");
+        assert!(
+            text.contains("where (select a from ok)[u.cs] and t.node_id = u.node_id)"),
+            "{text}"
+        );
     }
 }
