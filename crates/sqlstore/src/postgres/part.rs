@@ -142,8 +142,8 @@ impl Part {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Puts {
     /// Rows of kinds that are normally written once are new: the statement fails if one is not. It
-    /// takes a fifth less of the server than the other one, which looks for each row first, inserts
-    /// it tentatively and then confirms it.
+    /// takes less of the server than the other one, which looks for each row first, inserts it
+    /// tentatively and then confirms it.
     New,
     /// Any row may be there.
     Any,
