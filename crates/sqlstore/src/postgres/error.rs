@@ -121,8 +121,7 @@ impl Fault {
 
     /// Whether the server undid a statement because it had a row already.
     pub(crate) fn is_duplicate(&self) -> bool {
-        let Fault::Engine { source: sqlx::Error::Database(error), .. } = self else { return false };
-        error.code().as_deref() == Some("23505")
+        self.code() == Some("23505")
     }
 
     /// What it says.
