@@ -386,6 +386,18 @@ macro_rules! cases {
                 a_store_may_be_reopened_at_each_step
                 a_newer_format_is_refused
             }
+            transfer {
+                a_store_without_a_transfer_is_ready
+                a_store_being_filled_is_refused
+                a_store_that_differs_is_refused
+                a_store_that_is_not_activated_is_refused
+                a_store_that_was_activated_is_ready
+                a_store_that_was_moved_is_refused
+                a_refused_store_stays_as_it_is
+                a_transfer_goes_on_after_a_refusal
+                a_transfer_and_its_records_are_stored_together
+                a_transfer_reads_back_whole
+            }
             node {
                 nothing_is_lost_in_many_short_lives
                 nothing_is_lost_by_a_stop_at_any_commit

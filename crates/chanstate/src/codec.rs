@@ -292,6 +292,7 @@ through! {
     ChannelType: u64, |v| v.bits(), |b| Some(ChannelType::from_bits_retain(b));
     ChannelStatus: u64, |v| v.bits(), |b| Some(ChannelStatus::from_bits_retain(b));
     Message: Bytes, |v| v.as_bytes().clone(), |b| Message::new(b).ok();
+    String: Bytes, |v| Bytes::copy_from_slice(v.as_bytes()), |b| String::from_utf8(b.to_vec()).ok();
     ScriptBuf: Bytes, |v| Bytes::copy_from_slice(v.as_bytes()), |b| Some(ScriptBuf::from_bytes(b.to_vec()));
     Arc<Transaction>: Bytes, |v| Bytes::from(serialize(v.as_ref())), |b| deserialize(&b).ok().map(Arc::new);
 }

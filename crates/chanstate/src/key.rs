@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 
-use crate::codec_enum;
+use crate::codec::{Codec, DecodeError, Reader};
 use crate::ids::{ChannelNo, CommitmentHeight, HtlcId, HtlcKey, ShortChannelId, Side};
+use crate::{codec_enum, codec_struct};
 
 /// Kind of a record. One number for each, in every domain, so that a key is unique in a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -142,6 +143,29 @@ impl From<Bytes> for KeyPart {
     }
 }
 
+impl Codec for KeyPart {
+    fn encode_to(&self, out: &mut Vec<u8>) {
+        match self {
+            KeyPart::Int(value) => {
+                out.push(1);
+                value.encode_to(out);
+            }
+            KeyPart::Bytes(bytes) => {
+                out.push(2);
+                bytes.encode_to(out);
+            }
+        }
+    }
+
+    fn decode_from(reader: &mut Reader) -> Result<Self, DecodeError> {
+        match u8::decode_from(reader)? {
+            1 => Codec::decode_from(reader).map(KeyPart::Int),
+            2 => Codec::decode_from(reader).map(KeyPart::Bytes),
+            _ => Err(reader.invalid("part of a key")),
+        }
+    }
+}
+
 /// Names one record. Keys sort by kind, then by component.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordKey {
@@ -150,6 +174,7 @@ pub struct RecordKey {
     /// Components in order of significance.
     pub parts: Vec<KeyPart>,
 }
+codec_struct!(RecordKey { kind, parts });
 
 impl RecordKey {
     /// A key of numbers.
@@ -301,6 +326,15 @@ mod tests {
         let alias = RecordKey::of(Kind::Htlc, [1 << 63, 0, 0]);
         assert!(low < high && high < alias);
         assert!(low.to_bytes() < high.to_bytes() && high.to_bytes() < alias.to_bytes());
+    }
+
+    #[test]
+    fn a_key_reads_back() {
+        for key in
+            [RecordKey::of(Kind::Htlc, [1, 0, u64::MAX]), RecordKey::of_bytes(Kind::Lnd, "a")]
+        {
+            assert_eq!(RecordKey::from_bytes(Codec::to_bytes(&key).into()), Ok(key));
+        }
     }
 
     #[test]

@@ -8,6 +8,8 @@ pub mod command;
 pub mod counts;
 pub mod finding;
 pub mod holder;
+pub mod identity;
+pub mod journal;
 pub mod lnd;
 pub mod opened;
 pub mod progress;

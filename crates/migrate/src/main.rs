@@ -10,10 +10,11 @@ use bitcoin::Network;
 use bitcoin::secp256k1::PublicKey;
 use clap::error::KindFormatter;
 use clap::{Parser, Subcommand};
-use migrate::command::{self, CopyOptions, DigestOptions, DigestReport};
+use migrate::command::{self, ActivateOptions, CopyOptions, DigestOptions, DigestReport};
 use migrate::finding::{Finding, chain};
 use migrate::opened::{self, Failure};
 use migrate::url::{StoreUrl, UrlError};
+use migrate::writer::RECORDS_PER_BATCH;
 use serde::Serialize;
 
 use crate::terminal::Terminal;
@@ -41,7 +42,7 @@ struct Cli {
     /// meanwhile as lines of JSON on standard error.
     #[arg(long, global = true)]
     json: bool,
-    /// Read an lnd database although its content was migrated away before.
+    /// Read an lnd database or a store although its content was moved away before.
     #[arg(long, global = true)]
     allow_tombstoned: bool,
 }
@@ -50,10 +51,11 @@ struct Cli {
 enum Command {
     /// Check the source, copy it into a new store, and verify the copy.
     ///
-    /// The target appears when it is complete and verified; an existing file or schema is not
-    /// touched. A copy that is killed leaves a directory .migrate-* beside the target, or a schema
-    /// migrate_draft_* in its database, which can be deleted. Exit code 1: findings in the source
-    /// stop the copy, nothing was written.
+    /// The target is at its place from the start, but no node opens it before it is complete,
+    /// compared with the source, and made the one in use by `activate`. A copy that was stopped
+    /// anywhere goes on with --resume. An existing file or schema is not touched. Exit code 1:
+    /// findings in the source stop the copy, nothing was written; or the copy differs from the
+    /// source and is marked as such.
     Copy {
         /// Store to copy.
         #[arg(long)]
@@ -71,6 +73,13 @@ enum Command {
         /// Leave out what is damaged in an lnd database, list it, and copy the rest.
         #[arg(long)]
         skip_damaged: bool,
+        /// Go on with a copy that was stopped, with the same source and options; begin one if there
+        /// is none; compare one again that is complete.
+        #[arg(long, conflicts_with = "dry_run")]
+        resume: bool,
+        /// Records after which is committed: the most that a copy that is stopped does again.
+        #[arg(long, value_name = "RECORDS", default_value_t = RECORDS_PER_BATCH)]
+        batch: usize,
         /// Refuse channels of another network: mainnet, testnet, testnet4, signet or regtest. A new
         /// store in PostgreSQL belongs to it.
         #[arg(long, value_parser = network)]
@@ -85,6 +94,37 @@ enum Command {
     /// For an lnd source, the target's records are encoded again and compared byte for byte. Exit
     /// code 1: they differ; the first differences are named.
     Verify {
+        /// Store that was copied.
+        #[arg(long)]
+        from: String,
+        /// Its copy.
+        #[arg(long)]
+        to: String,
+    },
+    /// Make a complete copy the store in use, and seal its source.
+    ///
+    /// Until then no node opens the copy; from then on no node opens the source, if it is a store of
+    /// ours, and it says where its content went. A source that was written since it was copied is
+    /// refused, and so is a side that a node has open. Stopped anywhere, run it again. An lnd database
+    /// is not changed: see to it that no lnd is started on it. Exit code 1: the copy is not complete,
+    /// or the source is not what was copied; nothing was changed.
+    Activate {
+        /// Store that was copied.
+        #[arg(long)]
+        from: String,
+        /// Its complete copy.
+        #[arg(long)]
+        to: String,
+        /// Seal an lnd database too, with the tombstone that lnd itself refuses.
+        #[arg(long)]
+        seal_source: bool,
+    },
+    /// Undo `activate`: the source is the store in use again.
+    ///
+    /// The copy is taken out of use first, then the source is opened to its node, so that both are
+    /// never in use. Stopped anywhere, run it again. Exit code 1: the copy was written since it was
+    /// activated, so that the source is outdated; nothing was changed.
+    Unseal {
         /// Store that was copied.
         #[arg(long)]
         from: String,
@@ -177,11 +217,14 @@ fn parse() -> Cli {
 fn run(cli: &Cli, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let open = |url: &StoreUrl| opened::open(url, cli.allow_tombstoned);
     match &cli.command {
-        Command::Copy { from, to, dry_run, accept, skip_damaged, network, node } => {
+        Command::Copy { from, to, dry_run, accept, skip_damaged, resume, batch, network, node } => {
             let options = CopyOptions {
                 dry_run: *dry_run,
                 accept: *accept,
                 skip_damaged: *skip_damaged,
+                resume: *resume,
+                allow_moved: cli.allow_tombstoned,
+                batch: *batch,
                 network: *network,
                 node: *node,
             };
@@ -197,6 +240,17 @@ fn run(cli: &Cli, terminal: &Terminal) -> Result<ExitCode, Failure> {
             let same = report.differences == 0 && report.not_compared == 0;
             tell(cli, terminal, report)?;
             Ok(code(same))
+        }
+        Command::Activate { from, to, seal_source } => {
+            let (from, to) = (resolve(from)?, resolve(to)?);
+            let options = ActivateOptions { seal_source: *seal_source };
+            tell(cli, terminal, command::activate(&from, &to, options)?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Unseal { from, to } => {
+            let (from, to) = (resolve(from)?, resolve(to)?);
+            tell(cli, terminal, command::unseal(&from, &to)?)?;
+            Ok(ExitCode::SUCCESS)
         }
         Command::Digest { store, channels, against } => {
             let against = against.as_deref().map(DigestReport::read).transpose()?;

@@ -22,7 +22,7 @@ pub enum Opened {
 }
 
 /// Why a job did not come to its end. Decides the exit code of `migrate`.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum Failure {
     /// What was read or asked for stops the job: exit code 1.
@@ -45,6 +45,16 @@ impl Failure {
     /// A content failure from an error and its causes.
     pub fn content(what: impl std::fmt::Display, error: &dyn std::error::Error) -> Failure {
         Failure::Content(format!("{what}: {}", chain(error)))
+    }
+
+    /// The same failure, with what to do about it.
+    #[must_use]
+    pub fn and(self, advice: impl std::fmt::Display) -> Failure {
+        match self {
+            Failure::Content(what) => Failure::Content(format!("{what}; {advice}")),
+            Failure::Usage(what) => Failure::Usage(format!("{what}; {advice}")),
+            Failure::Access(what) => Failure::Access(format!("{what}; {advice}")),
+        }
     }
 
     /// Sorts a failure to read a store: damage is content, anything else is access.
@@ -158,6 +168,69 @@ fn is_access(error: &SourceError) -> bool {
 /// redb with a cache that keeps memory flat: records are read and written once, in order.
 fn redb() -> kvstore::Options {
     kvstore::Options::default().cache_bytes(32 << 20)
+}
+
+/// Where a store of ours stands that nobody writes.
+///
+/// # Errors
+/// `Content` if what the store keeps about itself is damaged, `Usage` for an engine that is not
+/// ours, `Access`.
+pub fn head(url: &StoreUrl) -> Result<Head, Failure> {
+    let access = |error: &dyn std::error::Error| Failure::access(url, error);
+    let head = match url {
+        StoreUrl::File { engine: Engine::LndBolt | Engine::LndSqlite, .. }
+        | StoreUrl::LndServer(_) => {
+            return Err(Failure::Usage(format!("{url} is no store of ours")));
+        }
+        // Its content does not change.
+        StoreUrl::File { engine: Engine::Archive, .. } => return Ok(Head::default()),
+        StoreUrl::File { engine: Engine::Redb, path } => {
+            redb().open_read_only(path).map_err(|error| access(&error))?.head()
+        }
+        StoreUrl::File { engine: Engine::Sqlite, path } => {
+            SqliteBackend::open_read_only(path).map_err(|error| access(&error))?.head()
+        }
+        StoreUrl::Server(server) => {
+            let standing = server.options().standing();
+            return Ok(standing.map_err(|error| access(&error))?.head);
+        }
+    };
+    head.map_err(|error| Failure::of_backend(url, &error))
+}
+
+/// Opens a store that exists for writing. No node can have it open at the same time; on a server it
+/// can be claimed unless a node holds it.
+///
+/// # Errors
+/// `Usage` for an engine that cannot be written; `Access`, also while a node has the store open.
+pub fn open_to_write(url: &StoreUrl) -> Result<Box<dyn Backend>, Failure> {
+    let access = |error: &dyn std::error::Error| Failure::access(url, error);
+    Ok(match url {
+        StoreUrl::File { engine: Engine::LndBolt | Engine::LndSqlite, .. }
+        | StoreUrl::LndServer(_) => return Err(only_read()),
+        StoreUrl::File { engine: Engine::Archive, .. } => {
+            return Err(Failure::Usage(format!("{url} is an archive, which no node opens")));
+        }
+        StoreUrl::File { engine: Engine::Redb, path } => {
+            Box::new(redb().open_existing(path).map_err(|error| access(&error))?)
+        }
+        StoreUrl::File { engine: Engine::Sqlite, path } => {
+            Box::new(SqliteBackend::open_existing(path).map_err(|error| access(&error))?)
+        }
+        StoreUrl::Server(server) => {
+            Box::new(ours(server).open_existing().map_err(|error| access(&error))?)
+        }
+    })
+}
+
+fn only_read() -> Failure {
+    Failure::Usage("lnd's databases are only read".into())
+}
+
+/// A server's store as this tool writes it: what an earlier run claimed, and did not give back when
+/// it was killed, is ours to claim.
+fn ours(server: &ServerUrl) -> sqlstore::PostgresOptions {
+    server.options().instance("migrate")
 }
 
 /// Opens a store so that damaged rows can be compared; `None` if its engine shows none.
@@ -287,7 +360,7 @@ pub fn create(url: &StoreUrl, shown: &StoreUrl) -> Result<Box<dyn Backend>, Fail
     Ok(match url {
         StoreUrl::File { engine: Engine::LndBolt | Engine::LndSqlite, .. }
         | StoreUrl::LndServer(_) => {
-            return Err(Failure::Usage("lnd's databases are only read".into()));
+            return Err(only_read());
         }
         StoreUrl::File { engine: Engine::Redb, path } => {
             Box::new(redb().create(path).map_err(|error| access(&error))?)
@@ -299,7 +372,7 @@ pub fn create(url: &StoreUrl, shown: &StoreUrl) -> Result<Box<dyn Backend>, Fail
             return Err(Failure::Usage("archives are written in one go, by a copy".into()));
         }
         StoreUrl::Server(server) => {
-            Box::new(server.options().create().map_err(|error| access(&error))?)
+            Box::new(ours(server).create().map_err(|error| access(&error))?)
         }
     })
 }

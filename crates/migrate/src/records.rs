@@ -6,6 +6,7 @@ use std::thread::Scope;
 use channelcoord::{Backend, BackendError, Record};
 use chanstate::key::KeyRange;
 
+use crate::store::is_content;
 use crate::weight::weight;
 
 /// Records in the first page.
@@ -20,7 +21,8 @@ const BYTES: usize = 1 << 20;
 /// Pages that wait for their taker. Beside them, one is with the taker and one being read.
 const AHEAD: usize = 4;
 
-/// Every record of a range, in key order and in flat memory. Ends after the first error.
+/// Every record of a range that is content, in key order and in flat memory. Ends after the first
+/// error. What part a store has in a [`Transfer`] is no content.
 pub struct Records<'a> {
     pages: Pages<'a>,
     page: std::vec::IntoIter<Record>,
@@ -93,7 +95,7 @@ fn next(
     mut turn: impl FnMut() -> Option<Result<Vec<Record>, BackendError>>,
 ) -> Option<Result<Record, BackendError>> {
     loop {
-        if let Some(record) = page.next() {
+        if let Some(record) = page.find(is_content) {
             return Some(Ok(record));
         }
         match turn()? {

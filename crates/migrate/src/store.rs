@@ -12,7 +12,7 @@ mod through;
 use std::thread;
 
 use channelcoord::{Backend, BackendError, ChangeSet, Record};
-use chanstate::key::{KeyRange, Kind};
+use chanstate::key::{KeyRange, Kind, RecordKey};
 use chanstate::{ChannelChange, Record as ChannelRecordKind, Version};
 use linknode::LinkNodeChange;
 use thiserror::Error;
@@ -40,8 +40,8 @@ pub enum StoreJobError {
     Write(#[from] WriteError),
 }
 
-/// Copies every record. Versions are assigned anew by the target. The source is read by a thread of its
-/// own, a few pages ahead of what is written.
+/// Copies every record behind the one that `writer` stored last. Versions are assigned anew by the
+/// target. The source is read by a thread of its own, a few pages ahead of what is written.
 ///
 /// # Errors
 /// `Read`, `Write`.
@@ -50,10 +50,13 @@ pub fn copy(
     writer: &mut Writer<'_>,
     progress: &Progress,
 ) -> Result<(), StoreJobError> {
+    let ranges = ranges_after(writer.skip_stored());
     thread::scope(|scope| {
-        for record in Ahead::start(scope, source, Kind::ALL.map(KeyRange::all)) {
+        for record in Ahead::start(scope, source, ranges) {
             progress.add(1);
-            match record? {
+            let record = record?;
+            writer.comes_to(record.key());
+            match record {
                 Record::Channel(ChannelRecordKind::Channel(mut row)) => {
                     row.version = Version::ABSENT;
                     let channels = vec![ChannelChange::new(row)];
@@ -70,6 +73,16 @@ pub fn copy(
         }
         writer.flush()?;
         Ok(())
+    })
+}
+
+/// What comes behind a key, kind by kind.
+fn ranges_after(key: Option<RecordKey>) -> impl Iterator<Item = KeyRange> + Send {
+    let first = key.as_ref().map(|key| key.kind);
+    let kinds = Kind::ALL.into_iter().filter(move |kind| Some(*kind) >= first);
+    kinds.map(move |kind| match &key {
+        Some(key) if key.kind == kind => KeyRange::all(kind).after(key.clone()),
+        _ => KeyRange::all(kind),
     })
 }
 

@@ -1,14 +1,19 @@
-//! Writes records into a fresh store in large batches.
+//! Writes records into a store in large batches.
 
-use channelcoord::{Backend, Batch, ChangeSet, ClaimError, CommitError, Head, Record, Verdict};
+use channelcoord::{
+    Backend, Batch, ChangeSet, ClaimError, CommitError, Head, Record, Stage, Transfer, Verdict,
+};
 use chanstate::Version;
+use chanstate::key::RecordKey;
 use thiserror::Error;
+
+use crate::journal::{Journal, Phase};
 
 /// Records in one change set.
 const RECORDS_PER_SET: usize = 512;
 
 /// Records after which a batch is committed: few enough to stay flat in memory.
-const RECORDS_PER_BATCH: usize = 4096;
+pub const RECORDS_PER_BATCH: usize = 4096;
 
 /// Why a batch could not be written.
 #[derive(Debug, Error)]
@@ -26,12 +31,29 @@ pub enum WriteError {
 }
 
 /// Collects change sets and commits them together.
+///
+/// With a journal, each commit also stores how far the copy is. A source that hands over the same
+/// steps in the same order again then goes on where the last commit ended: the steps that are stored
+/// are dropped.
 pub struct Writer<'a> {
     backend: &'a dyn Backend,
     head: Head,
     sets: Vec<ChangeSet>,
     blind: ChangeSet,
     waiting: usize,
+    batch: usize,
+    journal: Option<Journal>,
+    /// Steps that were handed over, and records in them.
+    handed: Handed,
+    /// Steps to drop.
+    stored: u64,
+}
+
+#[derive(Default)]
+struct Handed {
+    steps: u64,
+    records: u64,
+    after: Option<RecordKey>,
 }
 
 impl<'a> Writer<'a> {
@@ -41,7 +63,73 @@ impl<'a> Writer<'a> {
     /// `Claim`.
     pub fn claim(backend: &'a dyn Backend) -> Result<Writer<'a>, WriteError> {
         let head = pollster::block_on(backend.claim(None))?;
-        Ok(Writer { backend, head, sets: Vec::new(), blind: ChangeSet::default(), waiting: 0 })
+        Ok(Writer::at(backend, head))
+    }
+
+    /// Writes under a claim that was made before.
+    pub fn at(backend: &'a dyn Backend, head: Head) -> Writer<'a> {
+        Writer {
+            backend,
+            head,
+            sets: Vec::new(),
+            blind: ChangeSet::default(),
+            waiting: 0,
+            batch: RECORDS_PER_BATCH,
+            journal: None,
+            handed: Handed::default(),
+            stored: 0,
+        }
+    }
+
+    /// Claims the store that a copy fills, to go on where its journal ends. Commits after `batch`
+    /// records.
+    ///
+    /// # Errors
+    /// `Claim`.
+    pub fn go_on(
+        backend: &'a dyn Backend,
+        journal: Journal,
+        batch: usize,
+    ) -> Result<Writer<'a>, WriteError> {
+        let writer = Writer::claim(backend)?;
+        let stored = if journal.phase == Phase::Content { journal.steps } else { 0 };
+        Ok(Writer { stored, batch, journal: Some(journal), ..writer })
+    }
+
+    /// Where the store stands.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    /// What the copy writes now.
+    pub fn phase(&self) -> Phase {
+        self.journal.as_ref().map_or(Phase::Content, |journal| journal.phase)
+    }
+
+    /// How far the copy is.
+    pub fn into_journal(self) -> Option<Journal> {
+        self.journal
+    }
+
+    /// Notes how many differences of encoding are kept.
+    pub fn count_residues(&mut self, residues: u64) {
+        if let Some(journal) = &mut self.journal {
+            journal.residues = residues;
+        }
+    }
+
+    /// For a source that is read in key order: the key to go on after, which spares handing over
+    /// again what is stored.
+    pub fn skip_stored(&mut self) -> Option<RecordKey> {
+        let Journal { steps, records, after, .. } = self.journal.as_ref()?;
+        let after = after.clone()?;
+        self.handed = Handed { steps: *steps, records: *records, after: Some(after.clone()) };
+        Some(after)
+    }
+
+    /// Says which record of a source in key order is handed over next.
+    pub fn comes_to(&mut self, key: RecordKey) {
+        self.handed.after = Some(key);
     }
 
     /// Adds a change set.
@@ -49,8 +137,12 @@ impl<'a> Writer<'a> {
     /// # Errors
     /// `Commit`, `Refused` if the batch is full and cannot be written.
     pub fn add(&mut self, set: ChangeSet) -> Result<(), WriteError> {
+        let records = set.ops().count();
+        if self.is_stored(records) {
+            return Ok(());
+        }
         self.close_blind();
-        self.waiting += set.ops().count();
+        self.waiting += records;
         self.sets.push(set);
         self.flush_if_full()
     }
@@ -60,6 +152,9 @@ impl<'a> Writer<'a> {
     /// # Errors
     /// As [`add`](Writer::add).
     pub fn put(&mut self, record: Record) -> Result<(), WriteError> {
+        if self.is_stored(1) {
+            return Ok(());
+        }
         self.blind.puts.push(record);
         self.waiting += 1;
         if self.blind.puts.len() >= RECORDS_PER_SET {
@@ -68,14 +163,49 @@ impl<'a> Writer<'a> {
         self.flush_if_full()
     }
 
+    /// Counts a step; whether it is stored already.
+    fn is_stored(&mut self, records: usize) -> bool {
+        self.handed.steps += 1;
+        self.handed.records += records as u64;
+        self.handed.steps <= self.stored
+    }
+
     /// Writes what waits, durably.
     ///
     /// # Errors
     /// `Commit`, `Refused`.
     pub fn flush(&mut self) -> Result<(), WriteError> {
         self.close_blind();
-        if self.sets.is_empty() {
-            return Ok(());
+        if self.sets.is_empty() { Ok(()) } else { self.commit() }
+    }
+
+    /// Writes what waits, and that the next phase begins, durably.
+    ///
+    /// # Errors
+    /// As [`flush`](Writer::flush).
+    pub fn enter(&mut self, phase: Phase) -> Result<(), WriteError> {
+        self.flush()?;
+        self.stored = 0;
+        if let Some(journal) = &mut self.journal {
+            journal.phase = phase;
+            self.commit()?;
+        }
+        Ok(())
+    }
+
+    /// Writes another stage of the transfer, durably. Nothing may wait.
+    ///
+    /// # Errors
+    /// As [`flush`](Writer::flush).
+    pub fn set_transfer(&mut self, transfer: &Transfer) -> Result<(), WriteError> {
+        self.journal = None;
+        self.put(transfer.to_record())?;
+        self.flush()
+    }
+
+    fn commit(&mut self) -> Result<(), WriteError> {
+        if let Some(progress) = self.progress() {
+            self.sets.push(ChangeSet { puts: vec![progress], ..ChangeSet::default() });
         }
         let mut sets = std::mem::take(&mut self.sets);
         self.waiting = 0;
@@ -98,8 +228,23 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// How far the copy is once what waits is stored.
+    fn progress(&mut self) -> Option<Record> {
+        let journal = self.journal.as_mut()?;
+        if journal.phase == Phase::Content {
+            let Handed { steps, records, after } = &self.handed;
+            *journal = Journal {
+                steps: *steps,
+                records: *records,
+                after: after.clone(),
+                ..journal.clone()
+            };
+        }
+        Some(journal.at(Stage::Filling).to_record())
+    }
+
     fn flush_if_full(&mut self) -> Result<(), WriteError> {
-        if self.waiting >= RECORDS_PER_BATCH { self.flush() } else { Ok(()) }
+        if self.waiting >= self.batch { self.flush() } else { Ok(()) }
     }
 
     /// Keeps the order between guarded and blind writes.

@@ -60,12 +60,12 @@ fn a_real_daemon_s_database_survives() {
 }
 
 #[test]
-fn a_copy_leaves_one_file() {
+fn a_copy_leaves_the_store_and_its_lock() {
     let desk = Desk::new();
     let source = fixture("node.db").display().to_string();
     assert_eq!(code(&copy(&source, &desk.url("sqlite", "a.sqlite"))), 0);
     assert_eq!(code(&copy(&source, &desk.url("redb", "a.redb"))), 0);
-    assert_eq!(desk.files(), ["a.redb", "a.sqlite"]);
+    assert_eq!(desk.files(), ["a.redb", "a.sqlite", "a.sqlite.lock"]);
 }
 
 #[test]

@@ -32,4 +32,5 @@ pub(crate) mod setup;
 pub(crate) mod shutdown;
 pub(crate) mod status;
 pub(crate) mod summary;
+pub(crate) mod transfer;
 pub(crate) mod update_list;

@@ -23,6 +23,7 @@ use crate::committer::{Committer, Failure, Memory};
 use crate::directory::{Directory, Listing, Slot, read_slot};
 use crate::locks::{Guard, Lockable, Locks};
 use crate::scan::scan_all;
+use crate::transfer::{NotReady, Transfer};
 
 pub use coordinator::{PeerChannelStore, RestoredShell};
 
@@ -52,6 +53,9 @@ pub enum OpenError {
     /// The records could not be read.
     #[error("store cannot be read")]
     Read(#[from] BackendError),
+    /// The store is not for a node to open: it is being filled, not activated, or was moved.
+    #[error("store is not ready")]
+    NotReady(#[from] NotReady),
     /// The commit thread could not be started.
     #[error("no thread for commits")]
     Thread(#[source] Cause),
@@ -80,7 +84,8 @@ impl Store {
     ///
     /// # Errors
     /// `Claim` if the store is held by another process or older than `options.at_least`; `Read` if
-    /// a record is damaged or the engine fails; `Thread`.
+    /// a record is damaged or the engine fails; `NotReady` for a side of a [`Transfer`] that is not
+    /// in use, whose backend is released; `Thread`.
     pub async fn open(backend: impl Backend, options: StoreOptions) -> Result<Store, OpenError> {
         Store::open_shared(Arc::new(backend), options).await
     }
@@ -94,6 +99,7 @@ impl Store {
         options: StoreOptions,
     ) -> Result<Store, OpenError> {
         let head = backend.claim(options.at_least).await?;
+        require_ready(backend.as_ref()).await?;
         let directory = Directory::load(Arc::clone(&backend), options.check_memory).await?;
         let directory = Arc::new(directory);
         let memory: Arc<dyn Memory> = Arc::clone(&directory) as Arc<dyn Memory>;
@@ -269,6 +275,15 @@ impl Store {
             Err(lost) => Err(Failure::Unconfirmed(Arc::new(lost))),
         }
     }
+}
+
+/// Refuses a store that is no node's to open. The claim is given back: what fills the store goes on.
+async fn require_ready(backend: &dyn Backend) -> Result<(), OpenError> {
+    let Some(transfer) = Transfer::of(backend).await? else { return Ok(()) };
+    let Err(not_ready) = transfer.require_ready() else { return Ok(()) };
+    // Why the store is refused says more than why it could not be given back.
+    let _ = backend.release().await;
+    Err(not_ready.into())
 }
 
 /// A change set of one channel.

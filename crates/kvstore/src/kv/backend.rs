@@ -37,6 +37,14 @@ impl<E: Engine> KvBackend<E> {
         KvBackend { state: RwLock::new(State::Open(engine)) }
     }
 
+    /// Where the store stands, without a claim.
+    ///
+    /// # Errors
+    /// `Unavailable`; `Corrupt` if the store's own rows are damaged.
+    pub fn head(&self) -> Result<Head, BackendError> {
+        self.read(|rows| head::head(rows))
+    }
+
     /// Lets `work` have the engine to itself. If it finds the store damaged, the store is closed.
     #[cfg(feature = "redb")]
     pub(crate) fn examine(

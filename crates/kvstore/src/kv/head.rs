@@ -65,7 +65,7 @@ pub fn create<R: WriteRows + ?Sized>(rows: &mut R) -> Result<(), BackendError> {
 }
 
 /// Where the store stands.
-fn head<R: ReadRows + ?Sized>(rows: &mut R) -> Result<Head, BackendError> {
+pub(super) fn head<R: ReadRows + ?Sized>(rows: &mut R) -> Result<Head, BackendError> {
     let [epoch, seq] = numbers(rows, "head", HEAD)?;
     Ok(Head { epoch: Epoch(epoch), seq: Seq(seq) })
 }

@@ -20,12 +20,14 @@
 //! | `cursor` | from page to page through the tree of one bucket |
 //! | `bucket` | entries and look-ups for callers |
 //! | `survey` | the check of the whole file |
+//! | `fingerprint` | what tells one state of a file from another |
 //! | `edit` | puts or removes one top-level bucket |
 
 mod bucket;
 mod cursor;
 mod edit;
 mod error;
+mod fingerprint;
 mod meta;
 mod page;
 mod path;

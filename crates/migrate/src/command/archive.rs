@@ -6,20 +6,68 @@ use std::path::Path;
 
 use channelcoord::Backend;
 
-use super::Watch;
+use super::begun::refuse_part;
 use super::check::{CheckReport, job_failure};
-use super::copy;
-use super::draft::ArchivePlace;
+use super::copy::CopyOptions;
+use super::draft::{ArchivePlace, Draft};
+use super::fill::stage;
+use super::preflight::{Pair, preflight};
 use super::report::CopyReport;
+use super::{Watch, verify};
 use crate::archive::{self, ArchiveWriter, ExportError, WriteError};
 use crate::finding::Finding;
 use crate::lnd::source::Refused;
-use crate::opened::{self, Failure, Opened, require_file};
+use crate::opened::{self, Failure, Opened, Quiet, require_file};
+use crate::progress::SystemClock;
 use crate::store;
 use crate::url::{Engine, StoreUrl};
 
+/// Copies a store into an archive, which appears when it is complete and verified, not before.
+pub(super) fn copy(
+    from: &StoreUrl,
+    source: &Opened,
+    to: &StoreUrl,
+    options: CopyOptions,
+    clock: &SystemClock,
+    watch: &dyn Watch,
+) -> Result<CopyReport, Failure> {
+    let quiet = Quiet::of(from, source);
+    let place = Draft::require_free(to).map(|()| "there is nothing at its place");
+    refuse_part(from, source, options.allow_moved)?;
+    let pair = Pair { from, source, quiet: &quiet, to, place };
+    let (found, refused) = preflight(pair, options, clock, watch)?;
+    let quiet = quiet?;
+    let mut report = CopyReport::of(found, options.dry_run);
+    if options.dry_run {
+        return Ok(report);
+    }
+    report.leftovers = Draft::remove_leftovers(to)?;
+    let draft = Draft::new(to)?;
+    let Some(place) = draft.archive() else {
+        return Err(Failure::Usage(format!("{to} is no archive")));
+    };
+    fill(from, source, &refused, to, &place, &mut report, watch)?;
+    let written = StoreUrl::File { engine: Engine::Archive, path: place.archive };
+    let target = opened::open(&written, false)?;
+    let verified = verify::compare(from, source, &refused, to, &target, watch)?;
+    drop(target);
+    if verified.differences > 0 {
+        return Err(Failure::Access(format!(
+            "the copy differs from the source in {} places and was discarded: {}",
+            verified.differences,
+            verified.first.join("; ")
+        )));
+    }
+    report.verified = verified.compared;
+    report.digest = verified.digest;
+    report.written_bytes = opened::size(&written)?;
+    quiet.confirm(from, source)?;
+    draft.publish()?;
+    Ok(report)
+}
+
 /// Writes an archive of a source, or goes on with the one that was begun.
-pub(super) fn fill(
+fn fill(
     from: &StoreUrl,
     source: &Opened,
     refused: &Refused,
@@ -33,10 +81,12 @@ pub(super) fn fill(
             write(from, store.as_ref(), to, &place.archive, watch)?;
         }
         // An import is in another order, and reads what it wrote.
-        Opened::Lnd(_) => {
+        Opened::Lnd(lnd) => {
             let staging = StoreUrl::File { engine: Engine::Sqlite, path: place.staging.clone() };
             let store = opened::create(&staging, to)?;
-            copy::fill(from, source, refused, to, store.as_ref(), report, watch)?;
+            let filled = stage(from, lnd, refused, to, store.as_ref(), watch)?;
+            report.residues = filled.residues.values().sum();
+            report.residues_by_reason = filled.residues;
             write(from, store.as_ref(), to, &place.archive, watch)?;
         }
     }

@@ -1,25 +1,26 @@
-//! `migrate copy`: checks the source, copies it, and proves the copy.
+//! `migrate copy`: checks the source, copies it, and proves the copy. Stopped anywhere, it goes on.
 
 use bitcoin::Network;
 use bitcoin::secp256k1::PublicKey;
-use channelcoord::Backend;
+use channelcoord::{Backend, Stage, Transfer, TransferId};
 
-use super::check::job_failure;
-use super::draft::Draft;
+use super::begun::{Begun, refuse_part};
+use super::fill::fill;
 use super::phases::Stopwatch;
 use super::preflight::{Pair, preflight};
 use super::report::CopyReport;
+use super::site::{Site, UrlSite};
 use super::{Watch, archive, verify};
+use crate::identity::Identity;
+use crate::journal::{Journal, Phase};
 use crate::lnd::source::Refused;
-use crate::lnd::{self, diff::DiffError, import::ImportError};
 use crate::opened::{self, Failure, Opened, Quiet};
 use crate::progress::SystemClock;
-use crate::store;
 use crate::url::StoreUrl;
-use crate::writer::Writer;
+use crate::writer::{RECORDS_PER_BATCH, Writer};
 
-/// What to do about findings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What a copy is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CopyOptions {
     /// Stop after the check.
     pub dry_run: bool,
@@ -31,13 +32,36 @@ pub struct CopyOptions {
     pub node: Option<PublicKey>,
     /// The network that all channels must be on, and the target will be of.
     pub network: Option<Network>,
+    /// Go on with a copy that was stopped.
+    pub resume: bool,
+    /// Copy a store whose content was moved elsewhere.
+    pub allow_moved: bool,
+    /// Records after which is committed.
+    pub batch: usize,
 }
 
-/// Copies a store. The target appears when it is complete and verified, not before.
+impl Default for CopyOptions {
+    fn default() -> CopyOptions {
+        CopyOptions {
+            dry_run: false,
+            accept: false,
+            skip_damaged: false,
+            node: None,
+            network: None,
+            resume: false,
+            allow_moved: false,
+            batch: RECORDS_PER_BATCH,
+        }
+    }
+}
+
+/// Copies a store. The target is at its place from the start, marked as one that no node opens; it
+/// is complete when it was compared with the source, and in use when it is activated.
 ///
 /// # Errors
-/// `Content` if the source has findings that stop the copy, `Usage` if the target cannot be or
-/// exists, `Access` if something cannot be read or written. There is no new store then.
+/// `Content` if the source has findings that stop the copy, or the copy differs; `Usage` if the
+/// target cannot be, exists without `resume`, or was begun from another source or with other
+/// options; `Access` if something cannot be read or written: then `resume` goes on.
 pub fn copy(
     from: &StoreUrl,
     source: &Opened,
@@ -48,88 +72,179 @@ pub fn copy(
     let clock = SystemClock::start();
     let watch = &Stopwatch::new(watch, &clock);
     let to = &to.owned_by(options.node, options.network);
-    let quiet = Quiet::of(from, source);
-    let place = Draft::require_place(to).map(|()| "there is nothing at its place");
-    let pair = Pair { from, source, quiet: &quiet, to, place };
-    let (found, refused) = preflight(pair, options, &clock, watch)?;
-    let quiet = quiet?;
-    let mut report = CopyReport::of(found, options.dry_run);
-    if options.dry_run {
-        report.phases = watch.times();
-        return Ok(report);
-    }
-    let mut draft = Draft::new(to)?;
-    match draft.archive() {
-        Some(place) => archive::fill(from, source, &refused, to, &place, &mut report, watch)?,
-        None => {
-            let target = draft.create()?;
-            fill(from, source, &refused, to, target.as_ref(), &mut report, watch)?;
-            pollster::block_on(target.release())
-                .map_err(|error| Failure::of_backend(to, &error))?;
-        }
-    }
-    let target = opened::open(draft.url(), false)?;
-    let verified = verify::compare(from, source, &refused, to, &target, watch)?;
-    drop(target);
-    if verified.differences > 0 {
-        return Err(Failure::Access(format!(
-            "the copy differs from the source in {} places and was discarded: {}",
-            verified.differences,
-            verified.first.join("; ")
-        )));
-    }
-    report.verified = verified.compared;
-    report.digest = verified.digest;
-    report.written_bytes = opened::size(draft.url())?;
-    quiet.confirm(from, source)?;
-    draft.publish()?;
+    let mut report = match to.archive() {
+        Some(_) => archive::copy(from, source, to, options, &clock, watch)?,
+        None => copy_to(from, source, &UrlSite(to), options, watch)?,
+    };
     report.phases = watch.times();
     Ok(report)
 }
 
-pub(super) fn fill(
+/// As [`copy`], to a place.
+///
+/// # Errors
+/// As for [`copy`].
+pub fn copy_to(
     from: &StoreUrl,
     source: &Opened,
-    refused: &Refused,
-    to: &StoreUrl,
-    target: &dyn Backend,
-    report: &mut CopyReport,
+    site: &dyn Site,
+    options: CopyOptions,
     watch: &dyn Watch,
-) -> Result<(), Failure> {
-    let mut writer = Writer::claim(target).map_err(|error| Failure::access(to, &error))?;
-    match source {
-        Opened::Store(backend) => {
-            let progress = watch.phase("copying", None);
-            store::copy(backend.as_ref(), &mut writer, &progress)
-                .map_err(|error| job_failure(from, &error))?;
-        }
-        Opened::Lnd(lnd) => {
-            let progress = watch.phase("copying", Some(lnd.survey().keys));
-            lnd::import::import(lnd, refused, &mut writer, &progress)
-                .map_err(|error| import_failure(from, to, &error))?;
-            let progress = watch.phase("comparing", Some(lnd.survey().keys));
-            report.residues_by_reason =
-                lnd::diff::store_residue(lnd, refused, target, &mut writer, &progress)
-                    .map_err(|error| diff_failure(from, to, &error))?;
-            report.residues = report.residues_by_reason.values().sum();
-        }
+) -> Result<CopyReport, Failure> {
+    let clock = SystemClock::start();
+    let quiet = Quiet::of(from, source);
+    let begun = Begun::look(site, options.resume);
+    let place = match &begun {
+        Ok(None) => Ok("there is nothing at its place"),
+        Ok(Some(_)) => Ok("a copy was begun there"),
+        Err(failure) => Err(failure.clone()),
+    };
+    refuse_part(from, source, options.allow_moved)?;
+    let identity = Identity::of(from, source)?;
+    if let Ok(Some(begun)) = &begun {
+        begun.require_same(from, &identity, options)?;
     }
-    Ok(())
+    let pair = Pair { from, source, quiet: &quiet, to: site.url(), place };
+    let (found, refused) = preflight(pair, options, &clock, watch)?;
+    let (quiet, begun) = (quiet?, begun?);
+    let mut report = CopyReport::of(found, options.dry_run);
+    if options.dry_run {
+        return Ok(report);
+    }
+    report.leftovers = site.remove_leftovers()?;
+    let job = Job { from, source, refused: &refused, site, options, watch };
+    let (target, journal) = match begun {
+        Some(Begun { stage: Stage::Complete, target, journal, .. }) => {
+            release(site, target.as_ref())?;
+            report.was_complete = true;
+            report.residues = journal.residues;
+            job.verify(None, &mut report)?;
+            quiet.confirm(from, source)?;
+            return Ok(report);
+        }
+        Some(Begun { target, journal, .. }) => {
+            report.resumed_after = Some(journal.records);
+            (target, Journal { from: from.to_string(), ..journal })
+        }
+        None => {
+            let journal = begin(from, identity, options);
+            site.create(&journal.at(Stage::Filling))?;
+            (site.open()?, journal)
+        }
+    };
+    let kept = |failure: Failure| match failure {
+        Failure::Access(_) => failure.and("what was written is kept, --resume goes on"),
+        other => other,
+    };
+    job.run(target, journal, &mut report, &quiet).map_err(kept)?;
+    Ok(report)
 }
 
-pub(super) fn import_failure(from: &StoreUrl, to: &StoreUrl, error: &ImportError) -> Failure {
-    match error {
-        ImportError::Write(_) => Failure::access(to, error),
-        ImportError::Read(_) => Failure::access(from, error),
-        _ => Failure::content(from, error),
+/// The journal of a copy that begins.
+fn begin(from: &StoreUrl, source: Identity, options: CopyOptions) -> Journal {
+    Journal {
+        id: TransferId(fastrand::u128(..).to_be_bytes()),
+        from: from.to_string(),
+        source,
+        accept: options.accept,
+        skip_damaged: options.skip_damaged,
+        phase: Phase::Content,
+        steps: 0,
+        records: 0,
+        after: None,
+        residues: 0,
     }
 }
 
-pub(super) fn diff_failure(from: &StoreUrl, to: &StoreUrl, error: &DiffError) -> Failure {
-    match error {
-        DiffError::Source(_) => Failure::access(from, error),
-        DiffError::View(lnd::view::ViewError::Backend(error)) => Failure::of_backend(to, error),
-        DiffError::View(_) | DiffError::Lost(_) => Failure::content(to, error),
-        DiffError::Write(_) => Failure::access(to, error),
+/// A copy that is under way.
+struct Job<'a> {
+    from: &'a StoreUrl,
+    source: &'a Opened,
+    refused: &'a Refused,
+    site: &'a dyn Site,
+    options: CopyOptions,
+    watch: &'a dyn Watch,
+}
+
+impl Job<'_> {
+    /// Fills the target, compares it and marks it as complete.
+    fn run(
+        &self,
+        target: Box<dyn Backend>,
+        journal: Journal,
+        report: &mut CopyReport,
+        quiet: &Quiet,
+    ) -> Result<(), Failure> {
+        let Job { from, source, refused, site, options, watch } = self;
+        let filled = fill(
+            from,
+            source,
+            refused,
+            site.url(),
+            target.as_ref(),
+            journal,
+            options.batch,
+            *watch,
+        );
+        let released = release(*site, target.as_ref());
+        drop(target);
+        let (journal, head, filled) = match filled {
+            Ok(filled) => filled,
+            Err((failure @ Failure::Content(_), journal)) => {
+                self.mark(&journal.at(Stage::Differing), None)?;
+                return Err(failure.and(useless(site.url())));
+            }
+            Err((failure, _)) => return Err(failure),
+        };
+        released?;
+        report.residues = journal.residues;
+        report.residues_by_reason = filled.residues;
+        self.verify(Some(&journal), report)?;
+        quiet.confirm(from, source)?;
+        self.mark(&journal.at(Stage::Complete), Some(head.seq))
     }
+
+    /// Compares both sides. A target that differs is marked as such.
+    fn verify(&self, journal: Option<&Journal>, report: &mut CopyReport) -> Result<(), Failure> {
+        let Job { from, source, refused, site, watch, .. } = self;
+        let target = site.open_to_read()?;
+        let verified = verify::compare(from, source, refused, site.url(), &target, *watch)?;
+        drop(target);
+        if verified.differences == 0 {
+            report.verified = verified.compared;
+            report.digest = verified.digest;
+            report.written_bytes = opened::size(site.url())?;
+            return Ok(());
+        }
+        if let Some(journal) = journal {
+            self.mark(&journal.at(Stage::Differing), None)?;
+        }
+        Err(Failure::Content(format!(
+            "the copy differs from the source in {} places: {}; {}",
+            verified.differences,
+            verified.first.join("; "),
+            useless(site.url()),
+        )))
+    }
+
+    /// Writes another stage; if `at` is given, only into a target that stands there.
+    fn mark(&self, transfer: &Transfer, at: Option<channelcoord::Seq>) -> Result<(), Failure> {
+        let url = self.site.url();
+        let target = self.site.open()?;
+        let failed = |error| Failure::access(url, &error);
+        let mut writer = Writer::claim(target.as_ref()).map_err(failed)?;
+        if at.is_some_and(|at| at != writer.head().seq) {
+            return Err(Failure::Access(format!("{url} was written while it was compared")));
+        }
+        writer.set_transfer(transfer).map_err(failed)?;
+        release(self.site, target.as_ref())
+    }
+}
+
+fn useless(url: &StoreUrl) -> String {
+    format!("no node opens {url} and it is of no use: delete it and copy again")
+}
+
+pub(super) fn release(site: &dyn Site, target: &dyn Backend) -> Result<(), Failure> {
+    pollster::block_on(target.release()).map_err(|error| Failure::of_backend(site.url(), &error))
 }

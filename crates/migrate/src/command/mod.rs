@@ -1,24 +1,33 @@
 //! The commands of `migrate`, without the command line.
 
+mod activate;
 mod archive;
+mod begun;
 mod check;
 mod copy;
 mod digest;
 mod draft;
+mod fill;
 mod inspect;
 mod phases;
 mod preflight;
 mod report;
+mod side;
+mod site;
+mod unseal;
 mod verify;
 
+pub use activate::{ActivateOptions, ActivateReport, activate, activate_at};
 pub use archive::check as check_archive;
 pub use check::{CheckReport, check};
-pub use copy::{CopyOptions, copy};
+pub use copy::{CopyOptions, copy, copy_to};
 pub use digest::{DigestOptions, DigestReport, digest};
 pub use inspect::{ChannelLine, Inspection, inspect};
 pub use phases::PhaseTime;
 pub use preflight::{ChainCount, Check, Estimate, LeftOut, Preflight, Side, Verdict};
 pub use report::CopyReport;
+pub use site::{Site, UrlSite};
+pub use unseal::{UnsealReport, unseal, unseal_at};
 pub use verify::{ChannelDifferences, KindCount, VerifyReport, verify};
 
 /// What a running command tells. Nothing of it is needed for the result.

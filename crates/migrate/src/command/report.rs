@@ -39,6 +39,12 @@ pub struct CopyReport {
     pub written_bytes: u64,
     /// How long it took.
     pub phases: Vec<PhaseTime>,
+    /// Steps of the source that an earlier run had stored already, if this one went on.
+    pub resumed_after: Option<u64>,
+    /// The copy was complete already, and was compared again.
+    pub was_complete: bool,
+    /// What killed runs may have left behind, which can be deleted when no other copy runs.
+    pub leftovers: Vec<String>,
     /// What to do next, as commands.
     pub next: Vec<String>,
     /// What was looked at before; records by kind are there.
@@ -73,6 +79,15 @@ impl Display for CopyReport {
         }
         if self.dry_run {
             return write!(f, "dry run: nothing was written");
+        }
+        for leftover in &self.leftovers {
+            writeln!(f, "left behind by a copy that was killed, unless it still runs: {leftover}")?;
+        }
+        if let Some(steps) = self.resumed_after {
+            writeln!(f, "went on after {}", counted(steps, "record"))?;
+        }
+        if self.was_complete {
+            writeln!(f, "the copy was complete already, and was compared again")?;
         }
         self.written(f)?;
         self.times(f)?;

@@ -9,7 +9,7 @@ use chanstate::key::Kind;
 use serde::Serialize;
 
 use super::Watch;
-use super::copy::diff_failure;
+use super::fill::diff_failure;
 use crate::bolt::display_path;
 use crate::finding::Severity;
 use crate::lnd::source::{LndSource, Refused};

@@ -18,6 +18,15 @@ impl Desk {
         Desk(tempfile::tempdir().unwrap())
     }
 
+    /// Fails if a draft was left behind.
+    #[allow(dead_code, reason = "not every file of tests kills copies")]
+    pub(crate) fn holds_no_drafts(&self) {
+        let names =
+            std::fs::read_dir(self.0.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let drafts: Vec<_> = names.filter(|name| name.to_string_lossy().starts_with('.')).collect();
+        assert!(drafts.is_empty(), "{drafts:?}");
+    }
+
     pub(crate) fn url(&self, engine: &str, name: &str) -> String {
         format!("{engine}:{}", self.0.path().join(name).display())
     }

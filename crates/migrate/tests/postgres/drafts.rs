@@ -1,9 +1,11 @@
-//! A target appears when it is complete and verified, or not at all.
+//! A target is at its place from the start, and no node opens it before it is complete.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use channelcoord::{NotReady, OpenError, Store, StoreOptions};
 use migrate::opened::Failure;
+use pollster::block_on;
 
 use crate::command::{code, copy, fixture, migrate, stderr, verify};
 use crate::database::{Database, copy_with};
@@ -13,26 +15,41 @@ fn source() -> String {
 }
 
 #[test]
-fn a_target_is_not_seen_before_it_is_verified() {
+fn a_target_is_not_opened_before_it_is_complete() {
     let database = Database::new();
+    let not_ready = || {
+        let backend = database.options("store").open_existing().unwrap();
+        match block_on(Store::open(backend, StoreOptions::default())) {
+            Err(OpenError::NotReady(not_ready)) => not_ready,
+            Err(error) => panic!("{error:?}"),
+            Ok(_) => panic!("opened"),
+        }
+    };
     copy_with(&source(), &database.url("store"), "verifying", || {
-        let [draft] = &database.schemas()[..] else { panic!("{:?}", database.schemas()) };
-        assert!(draft.starts_with("migrate_draft_"), "{draft}");
+        assert!(matches!(not_ready(), NotReady::Filling { .. }));
     })
     .unwrap();
     assert_eq!(database.schemas(), ["store"]);
+    assert!(matches!(not_ready(), NotReady::Inactive { .. }));
 }
 
 #[test]
-fn a_copy_that_differs_is_discarded() {
+fn a_copy_that_differs_is_kept_from_everybody() {
     let database = Database::new();
-    let spoilt = copy_with(&source(), &database.url("store"), "verifying", || {
-        let draft = &database.schemas()[0];
-        database.run(&format!("delete from {draft}.lnd_residue; delete from {draft}.final_htlc"));
+    let target = database.url("store");
+    let spoilt = copy_with(&source(), &target, "verifying", || {
+        database.run("delete from store.lnd_residue; delete from store.final_htlc");
     });
-    let Err(Failure::Access(what)) = spoilt else { panic!("{spoilt:?}") };
+    let Err(Failure::Content(what)) = spoilt else { panic!("{spoilt:?}") };
     assert!(what.contains("differs from the source"), "{what}");
-    assert!(database.schemas().is_empty());
+    let resumed = migrate(&["copy", "--resume", "--from", &source(), "--to", &target]);
+    assert_eq!(code(&resumed), 1, "{}", stderr(&resumed));
+    let again = copy(&source(), &target);
+    assert_eq!(code(&again), 2);
+    assert!(stderr(&again).contains("differs from its source"), "{}", stderr(&again));
+    let backend = database.options("store").open_existing().unwrap();
+    let opened = block_on(Store::open(backend, StoreOptions::default()));
+    assert!(matches!(opened.err(), Some(OpenError::NotReady(NotReady::Differing { .. }))));
 }
 
 #[test]
@@ -40,10 +57,11 @@ fn a_schema_that_exists_is_not_touched() {
     let database = Database::new();
     assert_eq!(code(&copy(&source(), &database.url("ours"))), 0);
     database.run("create schema empty; create schema other create table other.thing (id int)");
-    for schema in ["ours", "empty", "other"] {
+    for (schema, why) in [("ours", "is a complete copy"), ("empty", "exists"), ("other", "exists")]
+    {
         let refused = copy(&fixture("empty.db").display().to_string(), &database.url(schema));
         assert_eq!(code(&refused), 2, "{}", stderr(&refused));
-        assert!(stderr(&refused).contains(&format!("schema={schema} exists")));
+        assert!(stderr(&refused).contains(&format!("schema={schema} {why}")));
     }
     assert_eq!(database.schemas(), ["empty", "other", "ours"]);
     assert_eq!(code(&verify(&source(), &database.url("ours"))), 0);
@@ -54,7 +72,7 @@ fn a_schema_that_exists_is_not_touched() {
 fn a_schema_that_appears_during_the_copy_is_not_touched() {
     let database = Database::new();
     assert_eq!(code(&copy(&source(), &database.url("first"))), 0);
-    let refused = copy_with(&database.url("first"), &database.url("store"), "verifying", || {
+    let refused = copy_with(&database.url("first"), &database.url("store"), "checking", || {
         database.run("create schema store create table thing (id int)");
     });
     assert!(matches!(refused, Err(Failure::Usage(_))), "{refused:?}");
@@ -140,6 +158,13 @@ fn a_copy_that_is_killed_leaves_a_draft_that_can_be_dropped() {
     other.run("rollback");
     let [draft] = &database.schemas()[..] else { panic!("{:?}", database.schemas()) };
     assert!(draft.starts_with("migrate_draft_"), "{draft}");
-    database.run(&format!("drop schema {draft} cascade"));
-    assert_eq!(code(&copy(&source(), &database.url("store"))), 0);
+    let copied = copy(&source(), &database.url("store"));
+    assert_eq!(code(&copied), 0, "{}", stderr(&copied));
+    let told = String::from_utf8(copied.stdout).unwrap();
+    assert!(
+        told.contains(&format!(
+            "left behind by a copy that was killed, unless it still runs: {draft}"
+        )),
+        "{told}"
+    );
 }

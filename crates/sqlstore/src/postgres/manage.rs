@@ -60,6 +60,25 @@ impl PostgresOptions {
         })
     }
 
+    /// Names of the database's schemas that begin with `prefix`, with or without stores.
+    ///
+    /// # Errors
+    /// `Setting`, `Engine`.
+    pub fn schemas(self, prefix: &str) -> Result<Vec<String>, OpenError> {
+        let prefix = prefix.to_owned();
+        run(async move {
+            let server = Server::new(&self);
+            let mut connection = server.connect(Purpose::Read).await?;
+            let text = "select nspname::text from pg_namespace \
+                        where starts_with(nspname::text, $1) order by 1";
+            const DOING: &str = "reading the schemas";
+            let asking = sqlx::query(text).bind(prefix).fetch_all(&mut connection);
+            let found = server.limit(DOING, asking).await?;
+            let names = found.iter().map(|row| row.try_get(0).map_err(Fault::doing(DOING)));
+            Ok(names.collect::<Result<_, _>>()?)
+        })
+    }
+
     /// Looks at a store from outside. Nothing is kept from anybody by that.
     ///
     /// # Errors

@@ -17,7 +17,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use channelcoord::{
-    Backend, BackendError, Batch, ClaimError, CommitError, Head, Record, Seq, Settled, Verdict,
+    Backend, BackendError, Batch, ClaimError, CommitError, Epoch, Head, Record, Seq, Settled,
+    Verdict,
 };
 use chanstate::Cause;
 use chanstate::key::{KeyRange, RecordKey};
@@ -25,6 +26,7 @@ use rusqlite::Connection;
 
 use self::commit::Unclaimed;
 use self::lock::StoreLock;
+use self::session::Session;
 use crate::fault::Shut;
 use crate::row::Checksums;
 
@@ -59,6 +61,17 @@ impl SqliteBackend {
     #[must_use]
     pub fn without_checksums(self) -> SqliteBackend {
         SqliteBackend { checksums: Checksums::Passed, ..self }
+    }
+
+    /// Where the store stands, without a claim.
+    ///
+    /// # Errors
+    /// `Unavailable`; `Corrupt` if the store's own row is damaged.
+    pub fn head(&self) -> Result<Head, BackendError> {
+        self.read_with(|connection| {
+            let store = Session::reading(connection, self.checksums).store()?;
+            Ok(Head { epoch: Epoch(store.epoch), seq: Seq(store.seq) })
+        })
     }
 
     /// Runs `work` on the writing connection.

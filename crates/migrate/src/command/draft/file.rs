@@ -1,12 +1,14 @@
 //! Drafts of files.
 
 use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use channelcoord::Backend;
 use tempfile::TempDir;
 
+use super::Draft;
 use crate::opened::{self, Failure};
 use crate::url::{Engine, StoreUrl};
 
@@ -14,6 +16,8 @@ use crate::url::{Engine, StoreUrl};
 pub(in crate::command) struct FileDraft {
     url: StoreUrl,
     path: PathBuf,
+    /// The directory, locked: that of a process that was killed is not.
+    _lock: File,
     dir: TempDir,
     to: StoreUrl,
     target: PathBuf,
@@ -31,17 +35,20 @@ pub(in crate::command) struct ArchivePlace {
 /// become part of the new one.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
+/// What names of directories for drafts begin with.
+const PREFIX: &str = ".migrate-";
+
 impl FileDraft {
     pub(super) fn new(to: &StoreUrl, engine: Engine, target: &Path) -> Result<FileDraft, Failure> {
-        let dir = tempfile::Builder::new().prefix(".migrate-").tempdir_in(parent(target));
-        let dir = dir.map_err(|error| Failure::access(to, &error))?;
+        let (dir, lock) =
+            own_directory(parent(target)).map_err(|error| Failure::access(to, &error))?;
         let path = dir.path().join("store");
         let url = StoreUrl::File { engine, path: path.clone() };
-        Ok(FileDraft { url, path, dir, to: to.clone(), target: target.to_owned() })
+        Ok(FileDraft { url, path, _lock: lock, dir, to: to.clone(), target: target.to_owned() })
     }
 
-    pub(super) fn url(&self) -> &StoreUrl {
-        &self.url
+    pub(super) fn to(&self) -> &StoreUrl {
+        &self.to
     }
 
     pub(super) fn archive(&self) -> Option<ArchivePlace> {
@@ -58,33 +65,77 @@ impl FileDraft {
 
     pub(super) fn publish(self) -> Result<(), Failure> {
         let FileDraft { path, dir, to, target, .. } = self;
-        let failed = |error: std::io::Error| Failure::access(&to, &error);
-        require_place(&target)?;
-        fs::hard_link(path, &target).map_err(failed)?;
+        let failed = |error: io::Error| Failure::access(&to, &error);
+        if is_taken(&target)? {
+            return Err(Draft::taken(&to));
+        }
+        fs::hard_link(path, &target).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => Draft::taken(&to),
+            _ => failed(error),
+        })?;
         dir.close().map_err(failed)?;
         File::open(parent(&target)).and_then(|dir| dir.sync_all()).map_err(failed)
     }
 }
 
-/// Refuses a path that is no file's, or where something is.
-pub(super) fn require_place(path: &Path) -> Result<(), Failure> {
+/// Makes a directory and locks it.
+fn own_directory(parent: &Path) -> io::Result<(TempDir, File)> {
+    loop {
+        let dir = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
+        let lock = match File::open(dir.path()) {
+            Ok(lock) => lock,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        lock.lock()?;
+        // Before it was locked, somebody may have taken it for a leftover.
+        let inode = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+        if dir
+            .path()
+            .metadata()
+            .is_ok_and(|found| Ok(inode(found)) == lock.metadata().map(inode).map_err(drop))
+        {
+            return Ok((dir, lock));
+        }
+    }
+}
+
+/// Removes the drafts beside `target` whose processes are gone; names those that cannot be removed.
+pub(super) fn remove_leftovers(target: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(parent(target)) else { return Vec::new() };
+    let drafts = entries.flatten().map(|entry| entry.path());
+    let left = drafts.filter(|path| is_leftover(path) && fs::remove_dir_all(path).is_err());
+    left.map(|path| path.display().to_string()).collect()
+}
+
+/// Whether a directory is the draft of a process that is gone.
+fn is_leftover(path: &Path) -> bool {
+    let named =
+        path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()));
+    named && path.is_dir() && File::open(path).is_ok_and(|dir| dir.try_lock().is_ok())
+}
+
+/// Whether something is at a path. Refuses one that is no file's.
+pub(super) fn is_taken(path: &Path) -> Result<bool, Failure> {
     if path.file_name().is_none() || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
         return Err(Failure::Usage(format!("{} is not a file name", path.display())));
     }
     if !parent(path).is_dir() {
         return Err(Failure::Access(format!("{} is not a directory", parent(path).display())));
     }
+    // A link to nothing is something too.
+    if path.symlink_metadata().is_ok() {
+        return Ok(true);
+    }
     let companions = COMPANIONS.iter().map(|suffix| {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
         PathBuf::from(name)
     });
-    // A link to nothing is something too.
-    let found = [path.to_owned()].into_iter().chain(companions);
-    match found.into_iter().find(|path| path.symlink_metadata().is_ok()) {
-        None => Ok(()),
+    match companions.into_iter().find(|path| path.symlink_metadata().is_ok()) {
+        None => Ok(false),
         Some(path) => {
-            Err(Failure::Usage(format!("{} exists; copy into a new file", path.display())))
+            Err(Failure::Usage(format!("{} exists; copy to a new place", path.display())))
         }
     }
 }

@@ -3,8 +3,12 @@
 use channelcoord::Backend;
 use sqlstore::OpenError;
 
+use super::Draft;
 use crate::opened::{self, Failure};
 use crate::url::{ServerUrl, StoreUrl};
+
+/// What names of schemas for drafts begin with.
+const PREFIX: &str = "migrate_draft_";
 
 /// A schema with a name that nobody else has.
 pub(in crate::command) struct SchemaDraft {
@@ -18,14 +22,14 @@ pub(in crate::command) struct SchemaDraft {
 
 impl SchemaDraft {
     pub(super) fn new(to: &StoreUrl, target: &ServerUrl) -> Result<SchemaDraft, Failure> {
-        let draft = target.beside(format!("migrate_draft_{:016x}", fastrand::u64(..)));
+        let draft = target.beside(format!("{PREFIX}{:016x}", fastrand::u64(..)));
         let draft = draft.map_err(|error| Failure::access(to, &error))?;
         let url = StoreUrl::Server(draft.clone());
         Ok(SchemaDraft { url, draft, created: false, to: to.clone(), target: target.clone() })
     }
 
-    pub(super) fn url(&self) -> &StoreUrl {
-        &self.url
+    pub(super) fn to(&self) -> &StoreUrl {
+        &self.to
     }
 
     pub(super) fn create(&mut self) -> Result<Box<dyn Backend>, Failure> {
@@ -35,7 +39,7 @@ impl SchemaDraft {
 
     pub(super) fn publish(mut self) -> Result<(), Failure> {
         let renamed = match self.draft.options().rename_store(self.target.schema()) {
-            Err(OpenError::Exists(_)) => return Err(exists(&self.to)),
+            Err(OpenError::Exists(_)) => return Err(Draft::taken(&self.to)),
             Err(error) => self.settle(error),
             Ok(()) => Ok(()),
         };
@@ -66,15 +70,12 @@ impl Drop for SchemaDraft {
     }
 }
 
-/// Refuses a schema that exists.
-pub(super) fn require_place(to: &StoreUrl, target: &ServerUrl) -> Result<(), Failure> {
-    let found = target.options().has_schema();
-    match found.map_err(|error| Failure::access(to, &error))? {
-        true => Err(exists(to)),
-        false => Ok(()),
-    }
+/// Whether a schema exists.
+pub(super) fn is_taken(to: &StoreUrl, target: &ServerUrl) -> Result<bool, Failure> {
+    target.options().has_schema().map_err(|error| Failure::access(to, &error))
 }
 
-fn exists(to: &StoreUrl) -> Failure {
-    Failure::Usage(format!("{to} exists; copy into a new schema"))
+/// Drafts in the database. Whether their processes are gone cannot be told.
+pub(super) fn leftovers(to: &StoreUrl, target: &ServerUrl) -> Result<Vec<String>, Failure> {
+    target.options().schemas(PREFIX).map_err(|error| Failure::access(to, &error))
 }

@@ -1,0 +1,75 @@
+//! Where a command writes a store.
+
+use channelcoord::{Backend, Transfer};
+
+use super::draft::Draft;
+use crate::opened::{self, Failure, Opened};
+use crate::url::StoreUrl;
+
+/// A place for a store of ours, as commands that write one see it.
+pub trait Site {
+    /// Its name.
+    fn url(&self) -> &StoreUrl;
+
+    /// Whether something is there.
+    ///
+    /// # Errors
+    /// `Usage` for a place that no store can be at, `Access`.
+    fn is_taken(&self) -> Result<bool, Failure>;
+
+    /// Makes a store that holds its part in a transfer and nothing else, for its owner alone: at
+    /// this place there is nothing before and all of it afterwards.
+    ///
+    /// # Errors
+    /// `Usage` if something is there, `Access`.
+    fn create(&self, transfer: &Transfer) -> Result<(), Failure>;
+
+    /// Removes what was left behind when `create` was killed; names what may be of one that still
+    /// runs.
+    ///
+    /// # Errors
+    /// `Access`.
+    fn remove_leftovers(&self) -> Result<Vec<String>, Failure>;
+
+    /// Opens the store that is there for writing.
+    ///
+    /// # Errors
+    /// `Access`, also if a node has it open.
+    fn open(&self) -> Result<Box<dyn Backend>, Failure>;
+
+    /// Opens the store that is there for reading.
+    ///
+    /// # Errors
+    /// `Access`.
+    fn open_to_read(&self) -> Result<Opened, Failure> {
+        opened::open(self.url(), false)
+    }
+}
+
+/// The place that a URL names.
+#[derive(Clone, Copy, Debug)]
+pub struct UrlSite<'a>(pub &'a StoreUrl);
+
+impl Site for UrlSite<'_> {
+    fn url(&self) -> &StoreUrl {
+        self.0
+    }
+
+    fn is_taken(&self) -> Result<bool, Failure> {
+        Draft::is_taken(self.0)
+    }
+
+    fn create(&self, transfer: &Transfer) -> Result<(), Failure> {
+        let mut draft = Draft::new(self.0)?;
+        draft.fill(transfer)?;
+        draft.publish()
+    }
+
+    fn remove_leftovers(&self) -> Result<Vec<String>, Failure> {
+        Draft::remove_leftovers(self.0)
+    }
+
+    fn open(&self) -> Result<Box<dyn Backend>, Failure> {
+        opened::open_to_write(self.0)
+    }
+}

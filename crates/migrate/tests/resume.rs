@@ -1,0 +1,27 @@
+//! A copy that is stopped anywhere goes on, and ends as if it had not been stopped.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "resume/activate.rs"]
+mod activate;
+#[path = "common/bolt_writer.rs"]
+#[allow(dead_code, reason = "not every file of tests needs everything")]
+mod bolt_writer;
+#[path = "common/command.rs"]
+#[allow(dead_code, reason = "not every file of tests needs everything")]
+mod command;
+#[path = "resume/stops.rs"]
+mod each_commit;
+#[path = "common/handover.rs"]
+mod handover;
+#[path = "resume/refused.rs"]
+mod refused;
+#[path = "common/stopping.rs"]
+#[allow(dead_code, reason = "not every file of tests needs everything")]
+mod stopping;
+#[path = "common/stops.rs"]
+mod stops;

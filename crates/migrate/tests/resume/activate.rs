@@ -1,0 +1,183 @@
+//! Which of a copy and its source is in use.
+
+use channelcoord::{Store, StoreOptions};
+use chanstate::facet::ChannelSetupStore;
+use migrate::command::{self, ActivateOptions, copy};
+use migrate::opened::{self, Failure};
+use migrate::url::StoreUrl;
+use pollster::block_on;
+
+use crate::command::Desk;
+use crate::handover::{is_usable, survives_every_stop_of_a_handover};
+use crate::stopping::{Silent, transfer, url};
+use crate::stops::{lnd, options, store};
+
+/// A source, and a complete copy of it.
+fn pair(desk: &Desk, source: &str, target: &str) -> (StoreUrl, StoreUrl) {
+    let from = match source {
+        "lnd-bolt" => lnd(desk),
+        engine => {
+            let from = url(&desk.url(engine, "source"));
+            store(desk, &from);
+            // What a copy leaves in it is no part of a store that a node made.
+            own(&from);
+            from
+        }
+    };
+    let to = url(&desk.url(target, "copy"));
+    copy_to(&from, &to);
+    (from, to)
+}
+
+fn copy_to(from: &StoreUrl, to: &StoreUrl) {
+    let source = opened::open(from, false).unwrap();
+    copy(from, &source, to, options(), &Silent).unwrap();
+}
+
+/// Makes a copy a store of its own.
+fn own(url: &StoreUrl) {
+    let store = opened::open_to_write(url).unwrap();
+    let mut writer = migrate::writer::Writer::claim(store.as_ref()).unwrap();
+    let removes = vec![channelcoord::Transfer::key()];
+    writer.add(channelcoord::ChangeSet { removes, ..Default::default() }).unwrap();
+    writer.flush().unwrap();
+    block_on(store.release()).unwrap();
+}
+
+fn activate(from: &StoreUrl, to: &StoreUrl) -> Result<bool, Failure> {
+    command::activate(from, to, ActivateOptions::default()).map(|report| report.sealed)
+}
+
+fn unseal(from: &StoreUrl, to: &StoreUrl) -> Result<bool, Failure> {
+    command::unseal(from, to).map(|report| report.unsealed)
+}
+
+/// Asks for a failure over the content.
+#[track_caller]
+fn refused(result: Result<bool, Failure>, why: &str) {
+    match result {
+        Err(Failure::Content(what)) => assert!(what.contains(why), "{what}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Asks for a failure over a store that somebody has open.
+#[track_caller]
+fn is_held(result: Result<bool, Failure>) {
+    assert!(matches!(result, Err(Failure::Access(_))), "{result:?}");
+}
+
+/// Opens a store as a node does, and writes something.
+fn use_as_node(name: &StoreUrl) {
+    let store = opened::open_to_write(name).unwrap();
+    block_on(async {
+        let store = Store::open_shared(store.into(), StoreOptions::default()).await.unwrap();
+        store.save_opening_state("key".into(), "value".into()).await.unwrap();
+        store.close().await.unwrap();
+    });
+}
+
+#[test]
+fn a_handover_goes_on_after_any_stop() {
+    for source in ["lnd-bolt", "redb", "sqlite"] {
+        for target in ["redb", "sqlite"] {
+            let desk = Desk::new();
+            let (from, to) = pair(&desk, source, target);
+            survives_every_stop_of_a_handover(&from, &to);
+        }
+    }
+}
+
+#[test]
+fn a_copy_that_was_written_is_not_taken_back() {
+    let desk = Desk::new();
+    let (from, to) = pair(&desk, "redb", "sqlite");
+    activate(&from, &to).unwrap();
+    use_as_node(&to);
+    refused(unseal(&from, &to), "was written since it was activated");
+    use_as_node(&to);
+    assert!(!is_usable(&from));
+}
+
+#[test]
+fn a_source_that_was_written_is_not_replaced() {
+    let desk = Desk::new();
+    let (from, to) = pair(&desk, "sqlite", "redb");
+    use_as_node(&from);
+    refused(activate(&from, &to), "was written since; nothing was changed");
+    assert!(!is_usable(&to));
+    use_as_node(&from);
+}
+
+#[test]
+fn another_store_is_not_sealed_as_the_source() {
+    let desk = Desk::new();
+    let (from, to) = pair(&desk, "sqlite", "redb");
+    let other = url(&desk.url("redb", "other"));
+    copy_to(&from, &other);
+    refused(activate(&other, &to), "is not in use itself");
+    own(&other);
+    refused(activate(&other, &to), "is not the store that was copied");
+    activate(&from, &to).unwrap();
+    refused(activate(&from, &url(&desk.url("redb", "other"))), "is no copy");
+}
+
+#[test]
+fn a_sealed_source_says_where_its_content_went() {
+    let desk = Desk::new();
+    let (from, to) = pair(&desk, "sqlite", "redb");
+    let second = url(&desk.url("sqlite", "second"));
+    copy_to(&from, &second);
+    activate(&from, &to).unwrap();
+    refused(activate(&from, &second), &format!("was moved to {to}"));
+    let source = opened::open(&from, false).unwrap();
+    let third = url(&desk.url("redb", "third"));
+    let again = copy(&from, &source, &third, options(), &Silent).map(|_| true);
+    refused(again, &format!("was moved to {to}"));
+}
+
+#[test]
+fn a_handover_of_a_handover_comes_back_step_by_step() {
+    let desk = Desk::new();
+    let (first, second) = pair(&desk, "redb", "sqlite");
+    activate(&first, &second).unwrap();
+    let before = transfer(&second);
+    let third = url(&desk.url("redb", "third"));
+    copy_to(&second, &third);
+    activate(&second, &third).unwrap();
+    unseal(&second, &third).unwrap();
+    assert_eq!(transfer(&second), before);
+    use_as_node(&second);
+}
+
+#[test]
+fn a_side_that_a_node_has_open_is_left_alone() {
+    let desk = Desk::new();
+    let (from, to) = pair(&desk, "sqlite", "redb");
+    let before = (transfer(&from), transfer(&to));
+    let node = opened::open_to_write(&from).unwrap();
+    is_held(activate(&from, &to));
+    drop(node);
+    let node = opened::open_to_write(&to).unwrap();
+    is_held(activate(&from, &to));
+    drop(node);
+    assert_eq!((transfer(&from), transfer(&to)), before);
+    activate(&from, &to).unwrap();
+}
+
+#[test]
+fn lnd_s_database_is_not_changed() {
+    let desk = Desk::new();
+    let (from, to) = pair(&desk, "lnd-bolt", "sqlite");
+    let path = desk.0.path().join("channel.db");
+    let before = std::fs::read(&path).unwrap();
+    assert!(!activate(&from, &to).unwrap());
+    assert!(std::fs::read(&path).unwrap() == before);
+    // A running lnd holds this lock.
+    let held = std::fs::File::open(&path).unwrap();
+    held.lock().unwrap();
+    is_held(unseal(&from, &to));
+    drop(held);
+    unseal(&from, &to).unwrap();
+    assert!(std::fs::read(&path).unwrap() == before);
+}
