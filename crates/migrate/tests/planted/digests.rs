@@ -1,7 +1,7 @@
 //! What a digest depends on, and what it does not.
 
-use chanstate::{Record as Part, Version};
 use channelcoord::{Backend, Record};
+use chanstate::{Record as Part, Version};
 use migrate::command::DigestReport;
 use migrate::opened::Opened;
 use rusqlite::Connection;
@@ -80,7 +80,15 @@ fn a_change_shows_in_the_channel_that_it_is_of() {
                 expected = Some(row.funding_outpoint.to_string());
             }
             Record::Channel(Part::RevokedState(row)) if row.no.0 == 5 => {
-                row.state.commit_txid = row.state.commit_txid.to_string().chars().rev().collect::<String>().parse().unwrap();
+                row.state.commit_txid = row
+                    .state
+                    .commit_txid
+                    .to_string()
+                    .chars()
+                    .rev()
+                    .collect::<String>()
+                    .parse()
+                    .unwrap();
                 counter += 1;
             }
             _ => {}
@@ -89,8 +97,12 @@ fn a_change_shows_in_the_channel_that_it_is_of() {
     assert!(counter > 0);
     let after = digest_of(base::in_memory(&changed));
     let (before_of, after_of) = (before.channels.unwrap(), after.channels.unwrap());
-    let differing = before_of.iter().filter(|(channel, digest)| after_of.get(*channel) != Some(*digest));
-    assert_eq!(differing.map(|(channel, _)| channel.clone()).collect::<Vec<_>>(), [expected.unwrap()]);
+    let differing =
+        before_of.iter().filter(|(channel, digest)| after_of.get(*channel) != Some(*digest));
+    assert_eq!(
+        differing.map(|(channel, _)| channel.clone()).collect::<Vec<_>>(),
+        [expected.unwrap()]
+    );
     assert_eq!(before.rest, after.rest);
     assert_ne!(before.digest, after.digest);
 }
@@ -99,10 +111,15 @@ fn a_change_shows_in_the_channel_that_it_is_of() {
 fn records_of_channels_that_are_not_there_count() {
     let mut content = extremes::every_kind();
     let whole = digest_of(base::in_memory(&content));
-    content.retain(|record| !matches!(record, Record::Channel(Part::Channel(row)) if row.no.0 == 1));
+    content
+        .retain(|record| !matches!(record, Record::Channel(Part::Channel(row)) if row.no.0 == 1));
     let orphaned = digest_of(base::in_memory(&content));
     assert_ne!(orphaned.rest, whole.rest);
-    let fewer: Vec<_> = content.iter().filter(|record| !matches!(record, Record::Channel(Part::Terms(row)) if row.no.0 == 1)).cloned().collect();
+    let fewer: Vec<_> = content
+        .iter()
+        .filter(|record| !matches!(record, Record::Channel(Part::Terms(row)) if row.no.0 == 1))
+        .cloned()
+        .collect();
     assert_ne!(digest_of(base::in_memory(&fewer)).rest, orphaned.rest);
 }
 
@@ -133,7 +150,8 @@ fn every_damaged_record_is_reported() {
 fn a_store_is_compared_with_what_was_told_of_another() {
     let desk = Desk::new();
     let (redb, sqlite) = (desk.url("redb", "a"), desk.url("sqlite", "b"));
-    let copied = migrate(&["copy", "--json", "--from", fixture("node.db").to_str().unwrap(), "--to", &redb]);
+    let copied =
+        migrate(&["copy", "--json", "--from", fixture("node.db").to_str().unwrap(), "--to", &redb]);
     let digest = json(&copied)["digest"].clone();
     assert_eq!(code(&copy(&redb, &sqlite)), 0);
     let told = migrate(&["digest", "--channels", "--json", &redb]);

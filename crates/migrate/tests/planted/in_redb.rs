@@ -6,10 +6,10 @@ use channelcoord::Record;
 use chanstate::key::Kind;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableHandle};
 
+use crate::base;
 use crate::command::Desk;
 use crate::judge::{Judge, nameless, open};
 use crate::record_faults::unversioned;
-use crate::base;
 
 type Rows = Vec<(Vec<u8>, Vec<u8>)>;
 type Definition<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
@@ -64,11 +64,14 @@ struct Fault {
 
 fn faults(rows: &Rows) -> Vec<Fault> {
     let mut faults = Vec::new();
-    let kinds = Kind::ALL.into_iter().map(|kind| (kind, rows.iter().filter(move |(key, _)| key[0] == kind as u8)));
+    let kinds = Kind::ALL
+        .into_iter()
+        .map(|kind| (kind, rows.iter().filter(move |(key, _)| key[0] == kind as u8)));
     for (kind, rows) in kinds {
         let rows: Vec<_> = rows.collect();
         let Some((first, last)) = rows.first().zip(rows.last()) else { continue };
-        faults.push(Fault { name: format!("missing {kind:?}"), rows: vec![(last.0.clone(), None)] });
+        faults
+            .push(Fault { name: format!("missing {kind:?}"), rows: vec![(last.0.clone(), None)] });
         // Under a key that follows the last one; what the value says of its key is another.
         let mut key = last.0.clone();
         *key.last_mut().unwrap() ^= 3;
@@ -77,11 +80,14 @@ fn faults(rows: &Rows) -> Vec<Fault> {
             faults.push(Fault { name: format!("extra {kind:?}"), rows: vec![(key, Some(value))] });
         }
         if first.0 != last.0 {
-            let put = |key: &[u8], value: &[u8]| (key.to_vec(), Some(sealed(key, &value[..value.len() - 4])));
+            let put = |key: &[u8], value: &[u8]| {
+                (key.to_vec(), Some(sealed(key, &value[..value.len() - 4])))
+            };
             let rows = vec![put(&first.0, &last.1), put(&last.0, &first.1)];
             faults.push(Fault { name: format!("swapped {kind:?}"), rows });
         }
-        let richest = rows.iter().filter(|(_, value)| value.len() < 5000).max_by_key(|row| row.1.len());
+        let richest =
+            rows.iter().filter(|(_, value)| value.len() < 5000).max_by_key(|row| row.1.len());
         for (key, value) in richest {
             let content = &value[..value.len() - 4];
             let mut changed: Vec<(String, Vec<u8>)> = Vec::new();
@@ -124,8 +130,11 @@ fn every_fault_in_a_raw_row_is_found() {
     for (table, rows) in tables(&path) {
         for fault in faults(&rows) {
             let row = |key: &Vec<u8>| rows.iter().find(|(other, _)| other == key);
-            let before: Vec<_> =
-                fault.rows.iter().map(|(key, _)| (key.clone(), row(key).map(|row| row.1.clone()))).collect();
+            let before: Vec<_> = fault
+                .rows
+                .iter()
+                .map(|(key, _)| (key.clone(), row(key).map(|row| row.1.clone())))
+                .collect();
             write(&path, &table, &fault.rows);
             let names = fault.rows.iter().map(|(key, _)| {
                 let key = kvstore::kv::parse_key(key).map(|key| key.to_string());

@@ -38,7 +38,8 @@ impl Shell for Sqlite {
         let names = "select name from sqlite_master where type = 'table' order by name";
         let mut tables = Vec::new();
         for name in self.strings(names) {
-            let sql = format!("select name, type, \"notnull\", pk from pragma_table_info('{name}')");
+            let sql =
+                format!("select name, type, \"notnull\", pk from pragma_table_info('{name}')");
             let mut statement = self.0.prepare(&sql).unwrap();
             let (mut columns, mut key) = (Vec::new(), 0);
             let mut rows = statement.query([]).unwrap();

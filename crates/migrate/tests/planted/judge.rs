@@ -32,7 +32,14 @@ impl Judge {
     }
 
     /// Notes whether `verify` and `digest` find a fault and name it.
-    pub(crate) fn found(&mut self, fault: &str, names: &Names, digest_names: &Names, to: &StoreUrl, target: &Opened) {
+    pub(crate) fn found(
+        &mut self,
+        fault: &str,
+        names: &Names,
+        digest_names: &Names,
+        to: &StoreUrl,
+        target: &Opened,
+    ) {
         self.planted += 1;
         let told = match verify(&self.from, &self.source, to, target) {
             Ok(told) => told,

@@ -115,7 +115,8 @@ pub(crate) fn unversioned(mut record: Record) -> Record {
 impl Fault {
     /// Every record that differs.
     pub(crate) fn names(&self) -> crate::judge::Names {
-        let put = self.put.iter().map(|record| record.as_ref()).map(|record: RecordRef<'_>| record.key());
+        let put =
+            self.put.iter().map(|record| record.as_ref()).map(|record: RecordRef<'_>| record.key());
         self.removed.iter().cloned().chain(put).map(|key| vec![key.to_string()]).collect()
     }
 }

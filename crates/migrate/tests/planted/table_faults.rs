@@ -136,10 +136,13 @@ fn changes(column: &Column, value: &Value) -> Vec<(&'static str, Value)> {
             vec![
                 ("first bit", changed(|bytes| bytes.iter_mut().take(1).for_each(|b| *b ^= 1))),
                 ("last bit", changed(|bytes| bytes.iter_mut().rev().take(1).for_each(|b| *b ^= 1))),
-                ("middle bit", changed(|bytes| {
-                    let middle = bytes.len() / 2;
-                    bytes.iter_mut().skip(middle).take(1).for_each(|b| *b ^= 0x20);
-                })),
+                (
+                    "middle bit",
+                    changed(|bytes| {
+                        let middle = bytes.len() / 2;
+                        bytes.iter_mut().skip(middle).take(1).for_each(|b| *b ^= 0x20);
+                    }),
+                ),
                 ("lost tail", changed(|bytes| bytes.truncate(bytes.len().saturating_sub(1)))),
                 ("longer by a zero", changed(|bytes| bytes.push(0))),
                 ("turned round", changed(|bytes| bytes.reverse())),
@@ -175,7 +178,8 @@ fn of_rows(index: usize, table: &Table, faults: &mut Vec<Fault>) {
         let pairs = table.rows.windows(2).filter(|pair| pair[0][..parent] == pair[1][..parent]);
         let swapped = pairs.map(|pair| {
             let [one, other] = pair else { panic!("windows of two") };
-            let exchanged = |key: &Row, rest: &Row| [&key[..table.key], &rest[table.key..]].concat();
+            let exchanged =
+                |key: &Row, rest: &Row| [&key[..table.key], &rest[table.key..]].concat();
             (vec![one.clone(), other.clone()], vec![exchanged(one, other), exchanged(other, one)])
         });
         let content = |rows: &[Row]| {
@@ -197,7 +201,9 @@ fn free(table: &Table, row: &Row, at: usize) -> Option<Row> {
     (1..256).find_map(|step| {
         let mut copy = row.clone();
         match &mut copy[at] {
-            Value::Int(value) if at == 0 || *value < 100 => *value = value.wrapping_add(step) & 0xff,
+            Value::Int(value) if at == 0 || *value < 100 => {
+                *value = value.wrapping_add(step) & 0xff
+            }
             Value::Int(value) => *value ^= step,
             Value::Bool(value) => *value = !*value,
             Value::Blob(bytes) if bytes.len() == 33 => {
@@ -325,7 +331,9 @@ impl Fault {
                         Value::Int(value) if *value > 1 << 32 => any.push(format!("{value:016x}")),
                         Value::Blob(bytes) if table.name == "lnd_residue" => {
                             let path = migrate::lnd::path::from_sort_key(bytes);
-                            any.extend(path.map(|path| migrate::bolt::display_path(&path).to_string()));
+                            any.extend(
+                                path.map(|path| migrate::bolt::display_path(&path).to_string()),
+                            );
                         }
                         Value::Blob(bytes) if !bytes.is_empty() => {
                             any.push(hex(bytes));
