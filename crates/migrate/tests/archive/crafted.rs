@@ -380,6 +380,16 @@ fn an_entry_of_the_index_that_is_cut() {
 }
 
 #[test]
+fn bytes_between_index_and_footer() {
+    let sketch = lying(|sketch| {
+        sketch.gap = vec![0; 4];
+        sketch.footer.len += 4;
+    });
+    let what = "begins with [00, 00, 00, 00], which begins nothing that belongs here";
+    refused(&sketch, &format!("footer: {what}"));
+}
+
+#[test]
 fn an_index_without_a_block() {
     let sketch = lying(|sketch| {
         let (_, key) = sketch.index.pop().unwrap();
