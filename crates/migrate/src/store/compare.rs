@@ -16,8 +16,8 @@ use super::through::Item;
 use super::unversioned;
 use crate::progress::Progress;
 
-/// Pages that each side is read ahead.
-const AHEAD: usize = 4;
+/// Pages of each side that wait, beside the one in use and the one that is read.
+const AHEAD: usize = 1;
 
 /// One record in which two stores differ.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -88,7 +88,7 @@ fn faults(rows: &Rows) -> Vec<Fault> {
         }
         let richest =
             rows.iter().filter(|(_, value)| value.len() < 5000).max_by_key(|row| row.1.len());
-        for (key, value) in richest {
+        if let Some((key, value)) = richest {
             let content = &value[..value.len() - 4];
             let mut changed: Vec<(String, Vec<u8>)> = Vec::new();
             for at in (0..content.len()).step_by(content.len().div_ceil(BYTES)) {

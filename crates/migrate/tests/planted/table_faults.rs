@@ -87,16 +87,24 @@ fn of_columns(index: usize, table: &Table, most: usize, faults: &mut Vec<Fault>)
         chosen.extend(table.rows.iter().find(|row| !holds(row)));
         chosen.dedup();
         for (number, row) in chosen.into_iter().enumerate() {
-            // The first row gets every change, the others the last one.
-            let changes = changes(column, &row[at]);
-            let passed = if number == 0 { 0 } else { changes.len() - 1 };
-            let passed = passed.max(changes.len().saturating_sub(most));
-            for (change, value) in changes.into_iter().skip(passed) {
+            // The first row gets every change, the others one, and where changes are few only the
+            // row without a value.
+            let most = match number {
+                0 => most,
+                _ if most == 1 && row[at] != Value::Null => 0,
+                _ => 1,
+            };
+            let mut accepted = 0;
+            for (change, value) in changes(column, &row[at]).into_iter().rev() {
+                if accepted == most {
+                    break;
+                }
                 let mut changed = row.clone();
                 changed[at] = value;
                 if changed == *row || at < table.key && table.has_key(&changed) {
                     continue;
                 }
+                accepted += 1;
                 faults.push(Fault {
                     name: format!("{} of {}: {change}", column.name, name(table, row)),
                     edits: vec![Edit {

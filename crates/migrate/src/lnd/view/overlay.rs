@@ -3,7 +3,7 @@
 use channelcoord::{Backend, BackendError, Record as AnyRecord};
 use chanstate::key::{KeyRange, Kind, RecordKey};
 
-use super::{Sink, ViewError, walk};
+use super::{Faults, Sink, ViewError, walk_through};
 use crate::lnd::path::Path;
 use crate::lnd::residue::Residue;
 use crate::lnd::source::LndEntry;
@@ -12,14 +12,15 @@ use crate::records::Records;
 /// Hands the view with the residue put in place to `sink`: the source, if nothing was lost.
 ///
 /// # Errors
-/// As [`walk`].
+/// As [`walk_through`].
 pub fn walk_with_residue<E: From<ViewError>>(
     backend: &dyn Backend,
+    faults: Option<&mut Faults<'_>>,
     sink: &mut Sink<'_, E>,
 ) -> Result<(), E> {
     let mut residues = Residues(Records::new(backend, KeyRange::all(Kind::Lnd)));
     let mut waiting = residues.next()?;
-    walk(backend, &mut |entry: LndEntry| {
+    walk_through(backend, faults, &mut |entry: LndEntry| {
         while let Some((path, residue)) = waiting.take_if(|(path, _)| *path < entry.path) {
             residue.apply(path, None).into_iter().try_for_each(&mut *sink)?;
             waiting = residues.next()?;
