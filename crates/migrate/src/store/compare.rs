@@ -32,11 +32,11 @@ pub struct Difference {
 
 impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.record)?;
-        if let Some(channel) = &self.channel {
-            write!(f, " of channel {channel}")?;
+        write!(f, "{}: {}", self.record, self.what)?;
+        match &self.channel {
+            Some(channel) => write!(f, " [channel {channel}]"),
+            None => Ok(()),
         }
-        write!(f, ": {}", self.what)
     }
 }
 

@@ -227,6 +227,9 @@ fn free(table: &Table, row: &Row, at: usize) -> Option<Row> {
     })
 }
 
+/// Rows of a table to remove and to add in place of some.
+type Change<'a> = dyn Fn(&Table, Vec<Row>) -> (Vec<Row>, Vec<Row>) + 'a;
+
 /// Whole channels that are missing or too much.
 fn of_channels(tables: &[Table], faults: &mut Vec<Fault>) {
     let channels = tables.iter().find(|table| table.name == "channel").unwrap();
@@ -236,7 +239,7 @@ fn of_channels(tables: &[Table], faults: &mut Vec<Fault>) {
             let Some(at) = table.column("no") else { return Vec::new() };
             table.rows.iter().filter(|row| row[at] == *no).cloned().collect()
         };
-        let edits = |change: &dyn Fn(&Table, Vec<Row>) -> (Vec<Row>, Vec<Row>)| {
+        let edits = |change: &Change<'_>| {
             let mut edits = Vec::new();
             for (index, table) in tables.iter().enumerate() {
                 let rows = rows_of(table);
@@ -334,9 +337,12 @@ impl Fault {
             for row in edit.removed.iter().chain(&edit.added) {
                 any.push(name(table, row));
                 any.extend(points(tables, &self.edits, &row[0]));
+                any.extend(source(tables, &row[0]));
                 for value in &row[..table.key] {
                     match value {
-                        Value::Int(value) if *value > 1 << 32 => any.push(format!("{value:016x}")),
+                        Value::Int(value) if value.cast_unsigned() > 1 << 32 => {
+                            any.push(format!("{value:016x}"));
+                        }
                         Value::Blob(bytes) if table.name == "lnd_residue" => {
                             let path = migrate::lnd::path::from_sort_key(bytes);
                             any.extend(
@@ -356,6 +362,16 @@ impl Fault {
             }
         }
         vec![any]
+    }
+}
+
+/// The short channel id that a channel's packages are kept under, as paths show it.
+fn source(tables: &[Table], no: &Value) -> Option<String> {
+    let channels = tables.iter().find(|table| table.name == "channel")?;
+    let row = channels.rows.iter().find(|row| row[0] == *no)?;
+    match &row[channels.column("scid")?] {
+        Value::Int(scid) if *scid != 0 => Some(format!("{scid:016x}")),
+        _ => None,
     }
 }
 

@@ -10,7 +10,9 @@ use bytes::Bytes;
 use channelcoord::{Backend, BackendError, Record as AnyRecord};
 use chanstate::key::{KeyRange, Kind, RecordKey};
 use chanstate::record::ChannelRecord;
-use chanstate::{ChannelNo, ChannelStatus, Record, ShortChannelId, StateFault};
+use chanstate::{
+    ChannelNo, ChannelStatus, CommitmentHeight, Record, RevokedState, ShortChannelId, StateFault,
+};
 use linknode::{Address, LinkNodeRecord};
 use thiserror::Error;
 
@@ -50,6 +52,9 @@ pub enum ViewError {
     /// A record is missing that another one refers to.
     #[error("record {0} is missing")]
     Missing(RecordKey),
+    /// A revoked state says more than its form in lnd.
+    #[error("revoked state {0} holds more than its form in lnd")]
+    Hidden(CommitmentHeight),
     /// A filter does not fit its list.
     #[error("filter of package {0}/{1} does not fit")]
     Filter(ShortChannelId, u64),
@@ -163,9 +168,10 @@ impl<E: From<ViewError>> View<'_, '_, '_, E> {
         if !empty || ALWAYS.contains(&name) { self.bucket(&[name]) } else { Ok(()) }
     }
 
-    fn is_empty(&self, kind: Kind) -> Result<bool, E> {
+    fn is_empty(&mut self, path: &[&[u8]], kind: Kind) -> Result<bool, E> {
         let first = pollster::block_on(self.backend.scan(&KeyRange::all(kind), 1));
-        Ok(first.map_err(ViewError::from)?.is_empty())
+        let first = self.shown(path, first.map_err(ViewError::from))?;
+        Ok(first.is_none_or(|first| first.is_empty()))
     }
 
     fn channel_ids(&mut self) -> Result<(), E> {
@@ -185,7 +191,8 @@ impl<E: From<ViewError>> View<'_, '_, '_, E> {
     }
 
     fn opening_states(&mut self) -> Result<(), E> {
-        self.top(top::OPENING_STATES, self.is_empty(Kind::OpeningState)?)?;
+        let is_empty = self.is_empty(&[top::OPENING_STATES], Kind::OpeningState)?;
+        self.top(top::OPENING_STATES, is_empty)?;
         let range = KeyRange::all(Kind::OpeningState);
         self.each(&[top::OPENING_STATES], range, |view, record| match record {
             AnyRecord::Channel(Record::OpeningState(state)) => (view.sink)(LndEntry {
@@ -197,7 +204,8 @@ impl<E: From<ViewError>> View<'_, '_, '_, E> {
     }
 
     fn policies(&mut self) -> Result<(), E> {
-        self.top(top::FORWARDING_POLICIES, self.is_empty(Kind::ForwardingPolicy)?)?;
+        let is_empty = self.is_empty(&[top::FORWARDING_POLICIES], Kind::ForwardingPolicy)?;
+        self.top(top::FORWARDING_POLICIES, is_empty)?;
         let range = KeyRange::all(Kind::ForwardingPolicy);
         self.each(&[top::FORWARDING_POLICIES], range, |view, record| match record {
             AnyRecord::Channel(Record::ForwardingPolicy(record)) => (view.sink)(LndEntry {
@@ -209,7 +217,8 @@ impl<E: From<ViewError>> View<'_, '_, '_, E> {
     }
 
     fn final_htlcs(&mut self) -> Result<(), E> {
-        self.top(top::FINAL_HTLCS, self.is_empty(Kind::FinalHtlc)?)?;
+        let is_empty = self.is_empty(&[top::FINAL_HTLCS], Kind::FinalHtlc)?;
+        self.top(top::FINAL_HTLCS, is_empty)?;
         let mut current = None;
         self.each(&[top::FINAL_HTLCS], KeyRange::all(Kind::FinalHtlc), |view, record| {
             let AnyRecord::Channel(Record::FinalHtlc(record)) = record else { return Ok(()) };
@@ -332,10 +341,11 @@ impl<E: From<ViewError>> View<'_, '_, '_, E> {
         self.each(path, KeyRange::under(kind, [no.0]), |view, record| {
             let (height, value) = match record {
                 AnyRecord::Channel(Record::RevokedState(record)) => {
-                    (record.state.height, revocation_log::encode(&record.state))
+                    (record.state.height, log_entry(&record.state))
                 }
                 AnyRecord::Channel(Record::RevokedCommitment(record)) => {
-                    (record.height, revocation_log::encode_deprecated(&record.revoked))
+                    let value = revocation_log::encode_deprecated(&record.revoked);
+                    (record.height, value.map_err(ViewError::from))
                 }
                 _ => return Ok(()),
             };
@@ -344,12 +354,20 @@ impl<E: From<ViewError>> View<'_, '_, '_, E> {
             }
             let height = height.0.to_be_bytes();
             let path = join(path, &height);
-            match view.shown(&path, value.map_err(ViewError::from))? {
+            match view.shown(&path, value)? {
                 Some(value) => view.value(&path, value),
                 None => Ok(()),
             }
         })
     }
+}
+
+/// An entry of a revocation log. What makes no difference to its bytes would not show.
+fn log_entry(state: &RevokedState) -> Result<Vec<u8>, ViewError> {
+    let value = revocation_log::encode(state)?;
+    let is_whole = state.residue.is_empty()
+        || revocation_log::decode(state.height, value.clone().into()).is_ok_and(|it| it == *state);
+    if is_whole { Ok(value) } else { Err(ViewError::Hidden(state.height)) }
 }
 
 /// Status of a channel's copy among the open ones.
