@@ -133,6 +133,7 @@ impl Iterator for Pages<'_> {
             let fit = BYTES.saturating_mul(page.len()) / bytes.max(1);
             self.limit = fit.clamp(1, MOST).min(self.limit * 2);
         }
-        Some(page)
+        // An empty page would wait among the others for nothing.
+        Some(page).filter(|page| page.as_ref().map_or(true, |page| !page.is_empty()))
     }
 }

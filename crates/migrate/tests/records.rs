@@ -103,7 +103,7 @@ impl Backend for Counted {
             Some([_, KeyPart::Int(last)]) => last + 1,
             _ => 0,
         };
-        let end = self.records.min(first + limit as u64);
+        let end = self.records.min(first.saturating_add(limit as u64));
         if self.fails_at.is_some_and(|at| (first..end).contains(&at)) {
             return Err(unavailable());
         }
@@ -182,10 +182,16 @@ fn an_error_comes_after_the_records_before_it_and_ends_the_reading() {
     let source = Counted { fails_at: Some(50_000), ..Counted::new(100_000) };
     let scans = thread::scope(|scope| {
         let mut ahead = Ahead::start(scope, &source, ranges());
-        let before = ahead.by_ref().map_while(Result::ok).map(|record| number(&record));
-        let before: Vec<_> = before.collect();
-        assert!(before.len() <= 50_000 && before.len() as u64 > 50_000 - PAGE);
-        assert!(before.iter().copied().eq(0..before.len() as u64));
+        let mut due = 0;
+        let error = loop {
+            match ahead.next().unwrap() {
+                Ok(record) => assert_eq!(number(&record), due),
+                Err(error) => break error,
+            }
+            due += 1;
+        };
+        assert!(matches!(error, BackendError::Unavailable(_)), "{error:?}");
+        assert!(due <= 50_000 && due > 50_000 - PAGE, "the error came before record {due}");
         assert!(ahead.next().is_none());
         source.scans.load(Ordering::SeqCst)
     });

@@ -234,6 +234,9 @@ pub(crate) enum Misread {
     /// A number or text outside its range.
     #[error("out of range")]
     Range,
+    /// Columns that show a blob show another one.
+    #[error("not what the columns beside it show")]
+    Shown,
     /// A blob that does not decode.
     #[error("blob does not decode")]
     Blob(#[source] DecodeError),

@@ -2,8 +2,11 @@
 //!
 //! The cycle is that of the benchmark `commitment_cycle`. Rounds of three stores take turns: one
 //! channel, 64 channels, and 64 channels whose change sets are committed as a transaction of single
-//! statements each. The last lines are medians of ratios within a round, and what the server counted,
-//! if it has `pg_stat_statements`.
+//! statements each. The last lines are medians of ratios within a round, and what the server counted
+//! and took, if it has `pg_stat_statements`.
+//!
+//! Before each round the server makes a checkpoint, if the role may ask for one: a server that runs
+//! for long writes over its old log files, where a fresh one has to fill new ones with zeros.
 
 #![allow(clippy::expect_used, reason = "a benchmark that fails has nothing to report")]
 
@@ -15,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use channelcoord::{Backend, Store, StoreOptions};
 use sqlstore::{PostgresOptions, SingleStatements};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Row};
 use tokio::runtime::Runtime;
 
@@ -25,6 +29,9 @@ const ROUNDS: usize = 7;
 
 /// How long each store works in a round.
 const TURN: Duration = Duration::from_secs(1);
+
+/// Cycles that a store is prepared for in a turn, over all its channels.
+const PREPARED: u64 = 32_000;
 
 /// HTLCs in flight.
 const IN_FLIGHT: [usize; 2] = [0, 30];
@@ -42,6 +49,7 @@ async fn measure(in_flight: usize) {
     let mut single = Node::new("single", 64, in_flight, true).await;
     let (mut to_one, mut to_single, mut cycles) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..=ROUNDS {
+        checkpoint().await;
         let (a, b, c) = (one.turn().await, many.turn().await, single.turn().await);
         to_one.push(b / a);
         to_single.push(b / c);
@@ -53,12 +61,13 @@ async fn measure(in_flight: usize) {
     println!("64 channels to 1: {:.1}", median(&mut to_one[1..]));
     println!("64 channels to 64 by single statements: {:.1}", median(&mut to_single[1..]));
     let before = Counted::now().await;
-    let cycles = many.turn().await * TURN.as_secs_f64();
+    let sets = 3.0 * many.turn().await * TURN.as_secs_f64();
     if let (Some(before), Some(after)) = (before, Counted::now().await) {
-        let sets = cycles * 3.0;
         let batches = after.batches - before.batches;
         println!(
-            "the server counted {batches} batches and {} other statements for {sets:.0} change sets",
+            "the server counted {batches} batches, {:.2} ms each, and {} other statements for \
+             {sets:.0} change sets",
+            (after.millis - before.millis) / batches as f64,
             after.others - before.others,
         );
     }
@@ -99,7 +108,8 @@ impl Node {
     /// Lets every channel work for a while; cycles in a second.
     async fn turn(&mut self) -> f64 {
         // Enough secrets, which are not the store's work.
-        self.links.iter_mut().for_each(|link| link.prepare(2_000));
+        let cycles = PREPARED / self.links.len() as u64;
+        self.links.iter_mut().for_each(|link| link.prepare(cycles));
         let start = Instant::now();
         let work = |mut link: Link| {
             let store = self.store.clone();
@@ -132,24 +142,38 @@ fn url() -> String {
     std::env::var("CHANSTORE_POSTGRES_URL").expect("CHANSTORE_POSTGRES_URL names a server")
 }
 
+/// Without the right to it, the server does as it did.
+async fn checkpoint() {
+    let options: Result<PgConnectOptions, _> = url().parse();
+    if let Ok(options) = options
+        && let Ok(mut shell) = options.connect().await
+    {
+        drop(sqlx::raw_sql("checkpoint").execute(&mut shell).await);
+    }
+}
+
 /// Statements that the server ran so far.
 struct Counted {
     batches: i64,
+    /// What batches took, without waiting for the disk at their end.
+    millis: f64,
     others: i64,
 }
 
 impl Counted {
     async fn now() -> Option<Counted> {
-        let options: sqlx::postgres::PgConnectOptions = url().parse().ok()?;
+        let options: PgConnectOptions = url().parse().ok()?;
         let mut shell = options.connect().await.ok()?;
         sqlx::raw_sql("create extension if not exists pg_stat_statements")
             .execute(&mut shell)
             .await
             .ok()?;
         let text = "select (sum(calls) filter (where query like 'with gate as%'))::int8, \
+                    sum(total_exec_time) filter (where query like 'with gate as%'), \
                     (sum(calls) filter (where query not like 'with gate as%' \
                     and query not like '%pg_stat_statements%'))::int8 from pg_stat_statements";
         let row = sqlx::query(text).fetch_one(&mut shell).await.ok()?;
-        Some(Counted { batches: row.try_get(0).ok()?, others: row.try_get(1).ok()? })
+        let [batches, others] = [0, 2].map(|index| row.try_get(index).ok());
+        Some(Counted { batches: batches?, millis: row.try_get(1).ok()?, others: others? })
     }
 }

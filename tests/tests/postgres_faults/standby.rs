@@ -71,16 +71,14 @@ fn a_standby_that_does_not_come_leaves_outcomes_unknown() {
     });
     let mut host = open(&place);
     let mut trial = Trial::new("standby away", &host);
-    for _ in 0..2 {
+    while trial.wants_unknown(2) {
         host = trial.round(host, |watch| {
             let mut shell = cluster.server.shell(place.schema());
             watch.await_calls(CALLS / 2);
             let mut standby = Missing::new(&mut shell);
             // On a slow machine one may be given up before that.
-            wait_until("a commit waits", || {
-                !standby.missed().is_empty() || watch.tally().unknown > 0
-            });
-            watch.wait("a call is given up", |tally| tally.unknown > 0);
+            wait_until("a commit waits", || !standby.missed().is_empty() || watch.given_up());
+            wait_until("a commit is given up", || watch.given_up());
             1
         });
     }

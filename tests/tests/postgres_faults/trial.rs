@@ -71,6 +71,14 @@ impl Watch<'_> {
         wait_until(what, || so(self.tally()));
     }
 
+    /// Whether the store gave up a commit without knowing what became of it. Where it was one of the
+    /// store's own, in the background, no caller hears of it but that every call fails from there on.
+    pub(crate) fn given_up(&self) -> bool {
+        const MANY: u64 = 50;
+        let tally = self.tally();
+        tally.unknown > 0 || tally.not_stored >= MANY
+    }
+
     /// Waits until something is so, unless the load ends before; tells whether it was.
     pub(crate) fn met(&self, what: &str, mut so: impl FnMut() -> bool) -> bool {
         let mut met = false;
@@ -139,6 +147,12 @@ impl Trial {
         self.tally += *written.lock().unwrap();
         load.ended();
         (load, result)
+    }
+
+    /// Whether rounds have to go on: there were not so many yet, or every outcome was known. Not so for
+    /// ever.
+    pub(crate) fn wants_unknown(&self, rounds: u64) -> bool {
+        self.rounds < rounds || (self.tally.unknown == 0 && self.rounds < 20)
     }
 
     /// Checks a store that was opened again after a load.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use channelcoord::Record;
 use chanstate::codec::DecodeError;
-use chanstate::key::Kind;
+use chanstate::key::{Kind, RecordKey};
 use thiserror::Error;
 
 const CHECKSUM_LEN: usize = 4;
@@ -25,6 +25,12 @@ pub enum Damage {
         expected: u32,
         /// Checksum stored with them.
         found: u32,
+    },
+    /// The value is whole, but a record of another key.
+    #[error("holds {found}")]
+    Misplaced {
+        /// The key of the record.
+        found: RecordKey,
     },
     /// The value is whole, but no record of this release.
     #[error("not a record")]
@@ -56,9 +62,14 @@ pub(super) fn unseal(key: &[u8], mut sealed: Vec<u8>) -> Result<Bytes, Damage> {
 /// The record in a sealed value.
 ///
 /// # Errors
-/// `Length`, `Checksum`, `Decode`.
+/// `Length`, `Checksum`, `Decode`, `Misplaced`.
 pub(super) fn decode(kind: Kind, key: &[u8], sealed: Vec<u8>) -> Result<Record, Damage> {
-    Record::decode(kind, unseal(key, sealed)?).map_err(Damage::Decode)
+    let record = Record::decode(kind, unseal(key, sealed)?).map_err(Damage::Decode)?;
+    let found = record.key();
+    if found.to_bytes() != key {
+        return Err(Damage::Misplaced { found });
+    }
+    Ok(record)
 }
 
 fn checksum(key: &[u8], value: &[u8]) -> u32 {
@@ -99,6 +110,18 @@ mod tests {
     fn a_value_under_another_key_is_refused() {
         let value = sealed(b"key", b"value");
         assert!(matches!(unseal(b"kez", value), Err(Damage::Checksum { .. })));
+    }
+
+    #[test]
+    fn a_record_of_another_key_is_refused() {
+        let meta = channelcoord::MetaRecord { name: "a".into(), value: Bytes::new() };
+        let mut value = Vec::new();
+        Record::Meta(meta.clone()).as_ref().encode_to(&mut value);
+        let (here, elsewhere) = (channelcoord::meta_key("a"), channelcoord::meta_key("b"));
+        let read =
+            |key: &RecordKey| decode(Kind::Meta, &key.to_bytes(), sealed(&key.to_bytes(), &value));
+        assert_eq!(read(&here), Ok(Record::Meta(meta)));
+        assert_eq!(read(&elsewhere), Err(Damage::Misplaced { found: here }));
     }
 
     #[test]

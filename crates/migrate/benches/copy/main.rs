@@ -257,11 +257,10 @@ impl Round {
 
     fn show(&self) -> String {
         format!(
-            "plain {:.0} rows/s, copy {:.0} rows/s, {:.2} by processor time; copy {:.1?} ({}), {} MiB; \
+            "plain {:.0} rows/s, copy {:.0} rows/s; copy {:.1?} ({}), {} MiB; \
              verify {:.1?} ({}), {} MiB; processor time of copying {:.1?}, of verifying {:.1?}",
             self.plain.per_second(),
             self.speed(),
-            self.by_cpu(),
             self.copy.all.wall,
             self.copy.phases(),
             self.copy.peak >> 20,

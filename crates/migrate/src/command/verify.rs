@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::Watch;
 use super::fill::diff_failure;
+use crate::bolt::display_path;
 use crate::finding::Severity;
 use crate::lnd::source::{LndSource, Refused};
 use crate::lnd::{self, diff};
@@ -203,9 +204,9 @@ impl Lnd<'_> {
 
 impl From<&diff::Difference> for Difference {
     fn from(difference: &diff::Difference) -> Difference {
-        let text = difference.to_string();
-        let (record, what) = text.rsplit_once(": ").unwrap_or((&text, ""));
-        let (record, what) = (record.to_owned(), what.to_owned());
+        let (text, record) = (difference.to_string(), display_path(&difference.path).to_string());
+        let what = text.strip_prefix(&record).and_then(|text| text.strip_prefix(": "));
+        let what = what.unwrap_or(&text).to_owned();
         Difference { record, channel: difference.channel(), what }
     }
 }

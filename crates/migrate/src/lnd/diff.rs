@@ -1,5 +1,6 @@
 //! Compares a source with a view of a store, entry by entry, both ways and in flat memory.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
 use std::iter::Peekable;
 
@@ -16,6 +17,7 @@ use super::source::{Content, LndEntry, LndSource, Refused, Walk};
 use super::tree::{Entry, ReadError};
 use super::view::{self, ViewError};
 use crate::bolt::display_path;
+use crate::finding::chain;
 use crate::progress::Progress;
 use crate::writer::{WriteError, Writer};
 
@@ -46,9 +48,15 @@ pub struct Difference {
     pub source: Option<Content>,
     /// What the view has.
     pub view: Option<Content>,
+    /// Why nothing at this path can be shown, if records do not say what it is.
+    pub fault: Option<String>,
 }
 
 impl Difference {
+    fn lost(entry: LndEntry) -> Difference {
+        Difference { path: entry.path, source: Some(entry.content), view: None, fault: None }
+    }
+
     /// Funding outpoint of the channel, where the path names it.
     pub fn channel(&self) -> Option<OutPoint> {
         let name = match self.path.first()?.as_slice() {
@@ -63,6 +71,9 @@ impl Difference {
 impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: ", display_path(&self.path))?;
+        if let Some(fault) = &self.fault {
+            return write!(f, "cannot be shown: {fault}");
+        }
         match (&self.source, &self.view) {
             (Some(source), None) => write!(f, "only in the source ({source})"),
             (None, Some(view)) => write!(f, "only in the store ({view})"),
@@ -88,10 +99,11 @@ impl std::fmt::Display for Content {
 }
 
 /// Hands every difference between a source and the view of `backend` with its residue to `report`.
-/// Returns the number of entries compared.
+/// What
+/// records cannot show is a difference too. Returns the number of entries compared.
 ///
 /// # Errors
-/// `Source`, `View`.
+/// `Source`; `View` if the store is unavailable.
 pub fn compare(
     source: &LndSource,
     refused: &Refused,
@@ -99,13 +111,29 @@ pub fn compare(
     progress: &Progress,
     mut report: impl FnMut(Difference),
 ) -> Result<u64, DiffError> {
-    let mut differ = Differ::new(source.walk(refused), progress);
-    view::walk_with_residue(backend, &mut |entry| {
+    let differ = RefCell::new((Differ::new(source.walk(refused), progress), &mut report));
+    let mut failed = None;
+    let mut skip = |path: Path, error: ViewError| {
+        let (differ, report) = &mut *differ.borrow_mut();
+        let fault = Some(chain(&error));
+        let skipped = differ.skip(&path, &mut |difference| {
+            report(difference);
+            Ok(())
+        });
+        failed = failed.take().or(skipped.err());
+        report(Difference { path, source: None, view: None, fault });
+    };
+    view::walk_with_residue(backend, Some(&mut skip), &mut |entry| {
+        let (differ, report) = &mut *differ.borrow_mut();
         differ.push(entry, &mut |difference| {
             report(difference);
             Ok(())
         })
     })?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let (mut differ, report) = differ.into_inner();
     differ.finish(&mut |difference| {
         report(difference);
         Ok(())
@@ -164,14 +192,14 @@ impl<'a> Differ<'a> {
                 next.as_ref().map_or(true, |next| next.path <= path)
             };
             let Some(next) = self.source.next_if(before).transpose()? else {
-                return report(Difference { path, source: None, view: Some(content) });
+                return report(Difference { path, source: None, view: Some(content), fault: None });
             };
             self.count();
             if next.path < path {
-                report(Difference { path: next.path, source: Some(next.content), view: None })?;
+                report(Difference::lost(next))?;
             } else if next.content != content {
                 let (source, view) = (Some(next.content), Some(content));
-                return report(Difference { path, source, view });
+                return report(Difference { path, source, view, fault: None });
             } else {
                 return Ok(());
             }
@@ -181,9 +209,23 @@ impl<'a> Differ<'a> {
     fn finish(&mut self, report: &mut Report<'_>) -> Result<u64, DiffError> {
         while let Some(next) = self.source.next().transpose()? {
             self.count();
-            report(Difference { path: next.path, source: Some(next.content), view: None })?;
+            report(Difference::lost(next))?;
         }
         Ok(self.entries)
+    }
+
+    /// Passes over what the source has at a path and in it.
+    fn skip(&mut self, path: &Path, report: &mut Report<'_>) -> Result<(), DiffError> {
+        let before = |next: &Result<LndEntry, ReadError>| {
+            next.as_ref().map_or(true, |next| next.path < *path || next.path.starts_with(path))
+        };
+        while let Some(next) = self.source.next_if(before).transpose()? {
+            self.count();
+            if !next.path.starts_with(path) {
+                report(Difference::lost(next))?;
+            }
+        }
+        Ok(())
     }
 
     fn count(&mut self) {

@@ -12,6 +12,7 @@ use super::codec::{invoice, payment};
 use super::source::{LndSource, Refused};
 use super::tree::{Bucket, Entry, ReadError};
 use crate::bolt::display_path;
+use crate::progress::Progress;
 
 const PAYMENTS: &[u8] = b"payments-root-bucket";
 const ATTEMPTS: &[u8] = b"payment-htlcs-bucket";
@@ -69,14 +70,15 @@ impl OldKind {
     }
 }
 
-/// Looks for old records in what belongs to payments and invoices. Memory grows by the id of each
-/// payment attempt.
+/// Looks for old records in what belongs to payments and invoices, and counts these as progress.
+/// Memory grows by the id of each payment attempt.
 ///
 /// # Errors
-/// If the file cannot be read. What is damaged is counted.
-pub fn find(source: &LndSource) -> Result<Vec<OldRecords>, ReadError> {
+/// If the database cannot be read. What is damaged is counted.
+pub fn find(source: &LndSource, progress: &Progress) -> Result<Vec<OldRecords>, ReadError> {
     let damaged = source.damaged();
-    let mut search = Search { damaged: &damaged, found: Vec::new(), ids: HashSet::new() };
+    let (found, ids) = (Vec::new(), HashSet::new());
+    let mut search = Search { damaged: &damaged, progress, found, ids };
     if let Some(payments) = source.bucket(&[PAYMENTS], &damaged)? {
         search.each(&payments, Search::payment)?;
     }
@@ -89,6 +91,7 @@ pub fn find(source: &LndSource) -> Result<Vec<OldRecords>, ReadError> {
 struct Search<'a> {
     /// Buckets that are not to be entered.
     damaged: &'a Refused,
+    progress: &'a Progress,
     found: Vec<OldRecords>,
     /// Ids of attempts.
     ids: HashSet<u64>,
@@ -142,20 +145,17 @@ impl Search<'_> {
         entry: Entry<'f>,
     ) -> Result<(), ReadError> {
         let Entry::Bucket(payment) = entry else { return Ok(()) };
-        if self.damaged.refuses(&payment) {
-            self.count(OldKind::Unreadable, 1, || payment.path());
-            return Ok(());
-        }
-        if let Some(attempts) = payment.bucket(ATTEMPTS)? {
-            self.each(&attempts, Search::attempt)?;
-        }
-        if let Some(duplicates) = payment.bucket(DUPLICATES)? {
-            self.each(&duplicates, |search, duplicates, name, _| {
-                search.count(OldKind::DuplicatePayment, 1, || below(duplicates, &name));
-                Ok(())
-            })?;
-        }
-        Ok(())
+        self.progress.add(1);
+        self.each(&payment, |search, _, name, entry| match (name.as_slice(), entry) {
+            (ATTEMPTS, Entry::Bucket(attempts)) => search.each(&attempts, Self::attempt),
+            (DUPLICATES, Entry::Bucket(duplicates)) => {
+                search.each(&duplicates, |search, duplicates, name, _| {
+                    search.count(OldKind::DuplicatePayment, 1, || below(duplicates, &name));
+                    Ok(())
+                })
+            }
+            _ => Ok(()),
+        })
     }
 
     fn attempt<'f>(
@@ -195,6 +195,7 @@ impl Search<'_> {
         if name.len() != INVOICE_NUMBER {
             return Ok(());
         }
+        self.progress.add(1);
         let path = || below(invoices, &name);
         match invoice::decode_is_legacy_amp(value.into()) {
             Ok(legacy) => self.count(OldKind::LegacyAmpInvoice, legacy.into(), path),

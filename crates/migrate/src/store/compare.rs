@@ -16,8 +16,8 @@ use super::through::Item;
 use super::unversioned;
 use crate::progress::Progress;
 
-/// Pages that each side is read ahead.
-const AHEAD: usize = 4;
+/// Pages of each side that wait, beside the one in use and the one that is read.
+const AHEAD: usize = 1;
 
 /// One record in which two stores differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,11 +32,11 @@ pub struct Difference {
 
 impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.record)?;
-        if let Some(channel) = &self.channel {
-            write!(f, " of channel {channel}")?;
+        write!(f, "{}: {}", self.record, self.what)?;
+        match &self.channel {
+            Some(channel) => write!(f, " [channel {channel}]"),
+            None => Ok(()),
         }
-        write!(f, ": {}", self.what)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Archives that lie, with checksums that are right.
 
-use migrate::archive::MAX_CONTENT;
+use migrate::archive::{ArchiveBackend, ArchiveError, Fault, MAX_CONTENT, Place};
 
 use crate::samples::{Trial, few, final_htlc, findings, meta, residue};
 use crate::sketch::{Pair, Sketch, SketchBlock, pair, record_bytes};
@@ -150,6 +150,17 @@ fn records_out_of_order_in_a_block() {
     refused(
         &sketch,
         &format!("block 0, record 1 ({key}): does not come after the record before it"),
+    );
+}
+
+#[test]
+fn blocks_whose_keys_overlap() {
+    let pairs = |ids: [(u64, u64); 2]| ids.map(|(scid, id)| pair(&final_htlc(scid, id))).to_vec();
+    let sketch = Sketch::of_pairs(&[pairs([(1, 0), (2, 0)]), pairs([(1, 1), (2, 1)])]);
+    let key = final_htlc(1, 1).key();
+    refused(
+        &sketch,
+        &format!("block 1, record 0 ({key}): does not come after the record before it"),
     );
 }
 
@@ -342,6 +353,23 @@ fn an_index_with_another_length() {
 }
 
 #[test]
+fn an_index_out_of_order_is_not_searched() {
+    for swap in [(0, 1), (1, 2)] {
+        let sketch = lying(|sketch| {
+            let (a, b) = (sketch.index[swap.0].0, sketch.index[swap.1].0);
+            sketch.index.swap(swap.0, swap.1);
+            (sketch.index[swap.0].0, sketch.index[swap.1].0) = (a, b);
+        });
+        let trial = Trial::new();
+        trial.put(&sketch.bytes());
+        let opened = ArchiveBackend::open(&trial.path());
+        let Err(ArchiveError::Damage { place, fault }) = opened else { panic!("{opened:?}") };
+        assert_eq!((place, fault), (Place::IndexEntry(swap.1 as u32), Fault::Order));
+        assert!(!findings(&sketch.bytes()).is_empty());
+    }
+}
+
+#[test]
 fn an_entry_of_the_index_that_is_cut() {
     let sketch = lying(|sketch| {
         sketch.index_cut = 1;
@@ -349,6 +377,16 @@ fn an_entry_of_the_index_that_is_cut() {
         sketch.footer.len -= 1;
     });
     refused(&sketch, "index entry 2: its lengths lead beyond the end");
+}
+
+#[test]
+fn bytes_between_index_and_footer() {
+    let sketch = lying(|sketch| {
+        sketch.gap = vec![0; 4];
+        sketch.footer.len += 4;
+    });
+    let what = "begins with [00, 00, 00, 00], which begins nothing that belongs here";
+    refused(&sketch, &format!("footer: {what}"));
 }
 
 #[test]

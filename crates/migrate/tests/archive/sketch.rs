@@ -17,6 +17,8 @@ pub(crate) struct Sketch {
     pub(crate) index_len: u64,
     /// Bytes that are missing at its end.
     pub(crate) index_cut: usize,
+    /// Bytes between index and footer.
+    pub(crate) gap: Vec<u8>,
     pub(crate) footer: SketchFooter,
     pub(crate) tail: Vec<u8>,
 }
@@ -105,6 +107,7 @@ impl Sketch {
             index_count: 0,
             index_len: 0,
             index_cut: 0,
+            gap: Vec::new(),
             footer: SketchFooter::default(),
             tail: Vec::new(),
         };
@@ -193,7 +196,7 @@ impl Sketch {
         for (place, block) in self.blocks.iter().enumerate() {
             parts.push((format!("block {place}"), block.bytes()));
         }
-        parts.push(("index".to_owned(), self.index()));
+        parts.push(("index".to_owned(), [self.index(), self.gap.clone()].concat()));
         parts.push(("footer".to_owned(), self.footer()));
         parts
     }

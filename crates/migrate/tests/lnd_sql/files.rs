@@ -99,9 +99,10 @@ fn a_copy_writes_nothing_into_its_source() {
     assert_eq!(content(desk.0.path()), before);
 }
 
-/// A directory in which no file can be made; permissions would not keep the superuser out.
+/// As in a directory where no file can be made, SQLite gets no shared memory: it follows no links.
+/// Permissions would not keep the superuser out.
 fn close_directory(path: &Path) {
-    fs::create_dir(beside(path, "-shm")).unwrap();
+    std::os::unix::fs::symlink("nowhere", beside(path, "-shm")).unwrap();
 }
 
 #[test]
@@ -120,6 +121,26 @@ fn the_log_counts_in_a_closed_directory_too() {
     assert_eq!(link_nodes(&path), 3);
     let after = (names(), fs::read(&path).unwrap(), fs::read(beside(&path, "-wal")).unwrap());
     assert!(before == after);
+}
+
+/// The file alone is neither the state before the transaction nor the one after it.
+#[test]
+fn a_file_in_the_middle_of_a_transaction_is_refused() {
+    let (live, path) = desk("legacy31.db");
+    let shell = connect(&path);
+    shell.pragma_update(None, "journal_mode", "delete").unwrap();
+    shell.pragma_update(None, "cache_size", 2).unwrap();
+    shell.execute_batch("begin; update channeldb_kv set value = zeroblob(5000)").unwrap();
+    let desk = Desk::new();
+    let copy = desk.0.path().join("channel.sqlite");
+    fs::copy(&path, &copy).unwrap();
+    fs::copy(beside(&path, "-journal"), beside(&copy, "-journal")).unwrap();
+    drop((shell, live));
+    let before = content(desk.0.path());
+    assert_eq!(before.len(), 2);
+    let refused = migrate(&["check", &format!("lnd-sqlite:{}", copy.display())]);
+    assert_eq!(code(&refused), 3, "{}", stderr(&refused));
+    assert!(content(desk.0.path()) == before);
 }
 
 #[test]

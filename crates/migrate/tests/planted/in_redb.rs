@@ -24,11 +24,12 @@ fn tables(path: &Path) -> Vec<(String, Rows)> {
     for handle in read.list_tables().unwrap() {
         let name = handle.name().to_owned();
         let table = read.open_table(Definition::new(&name)).unwrap();
-        let row = |row: Result<(redb::AccessGuard<'_, &[u8]>, redb::AccessGuard<'_, &[u8]>), _>| {
+        let mut rows = Rows::new();
+        for row in table.iter().unwrap() {
             let (key, value) = row.unwrap();
-            (key.value().to_vec(), value.value().to_vec())
-        };
-        found.push((name, table.iter().unwrap().map(row).collect()));
+            rows.push((key.value().to_vec(), value.value().to_vec()));
+        }
+        found.push((name, rows));
     }
     found
 }
@@ -88,7 +89,7 @@ fn faults(rows: &Rows) -> Vec<Fault> {
         }
         let richest =
             rows.iter().filter(|(_, value)| value.len() < 5000).max_by_key(|row| row.1.len());
-        for (key, value) in richest {
+        if let Some((key, value)) = richest {
             let content = &value[..value.len() - 4];
             let mut changed: Vec<(String, Vec<u8>)> = Vec::new();
             for at in (0..content.len()).step_by(content.len().div_ceil(BYTES)) {

@@ -14,7 +14,7 @@ use crate::sql::{Column, Shell, Table, Type, Value};
 use crate::{base, sql, table_faults};
 
 /// Changes of a column where each takes a whole comparison with lnd's database.
-const CHANGES: usize = 2;
+const CHANGES: usize = 1;
 
 struct Sqlite(Connection);
 
@@ -121,6 +121,7 @@ fn every_fault_in_a_copy_of_a_store_is_found() {
 
 #[test]
 fn every_fault_in_a_copy_of_lnd_s_database_is_found() {
+    let mut seen = HashSet::new();
     for name in ["node.db", "legacy.db"] {
         let desk = Desk::new();
         let database = base::pruned(name, desk.0.path());
@@ -128,7 +129,11 @@ fn every_fault_in_a_copy_of_lnd_s_database_is_found() {
         let path = desk.0.path().join("store");
         base::fill(&sqlstore::SqliteBackend::create(&path).unwrap(), &content);
         let mut shell = Sqlite::open(&path);
-        let tables = shell.tables();
+        let mut tables = shell.tables();
+        // What one database holds need not be tried with the other.
+        let is_new = |table: &Table| table.name == "channel" || !seen.contains(&table.name);
+        tables.iter_mut().filter(|table| !is_new(table)).for_each(|table| table.rows.clear());
+        seen.extend(tables.iter().filter(|table| !table.rows.is_empty()).map(|t| t.name.clone()));
         let (from, source) = open(&format!("lnd-bolt:{}", database.display()));
         let url = desk.url("sqlite", "store");
         let mut judge = {

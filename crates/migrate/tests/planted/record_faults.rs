@@ -26,7 +26,7 @@ pub(crate) fn all(content: &[Record]) -> Vec<Fault> {
         assert!(!records.is_empty(), "there is no {kind:?}");
         let size = |record: &&&Record| record.as_ref().encode().len();
         let largest = records.iter().filter(|record| size(record) < 5000).max_by_key(size);
-        for record in largest {
+        if let Some(record) = largest {
             of_bytes(record, content, &mut faults);
         }
         let is_owner = matches!(kind, Kind::Channel | Kind::LinkNode);

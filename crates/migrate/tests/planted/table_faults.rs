@@ -87,16 +87,24 @@ fn of_columns(index: usize, table: &Table, most: usize, faults: &mut Vec<Fault>)
         chosen.extend(table.rows.iter().find(|row| !holds(row)));
         chosen.dedup();
         for (number, row) in chosen.into_iter().enumerate() {
-            // The first row gets every change, the others the last one.
-            let changes = changes(column, &row[at]);
-            let passed = if number == 0 { 0 } else { changes.len() - 1 };
-            let passed = passed.max(changes.len().saturating_sub(most));
-            for (change, value) in changes.into_iter().skip(passed) {
+            // The first row gets every change, the others one, and where changes are few only the
+            // row without a value.
+            let most = match number {
+                0 => most,
+                _ if most == 1 && row[at] != Value::Null => 0,
+                _ => 1,
+            };
+            let mut accepted = 0;
+            for (change, value) in changes(column, &row[at]).into_iter().rev() {
+                if accepted == most {
+                    break;
+                }
                 let mut changed = row.clone();
                 changed[at] = value;
                 if changed == *row || at < table.key && table.has_key(&changed) {
                     continue;
                 }
+                accepted += 1;
                 faults.push(Fault {
                     name: format!("{} of {}: {change}", column.name, name(table, row)),
                     edits: vec![Edit {
@@ -219,6 +227,9 @@ fn free(table: &Table, row: &Row, at: usize) -> Option<Row> {
     })
 }
 
+/// Rows of a table to remove and to add in place of some.
+type Change<'a> = dyn Fn(&Table, Vec<Row>) -> (Vec<Row>, Vec<Row>) + 'a;
+
 /// Whole channels that are missing or too much.
 fn of_channels(tables: &[Table], faults: &mut Vec<Fault>) {
     let channels = tables.iter().find(|table| table.name == "channel").unwrap();
@@ -228,7 +239,7 @@ fn of_channels(tables: &[Table], faults: &mut Vec<Fault>) {
             let Some(at) = table.column("no") else { return Vec::new() };
             table.rows.iter().filter(|row| row[at] == *no).cloned().collect()
         };
-        let edits = |change: &dyn Fn(&Table, Vec<Row>) -> (Vec<Row>, Vec<Row>)| {
+        let edits = |change: &Change<'_>| {
             let mut edits = Vec::new();
             for (index, table) in tables.iter().enumerate() {
                 let rows = rows_of(table);
@@ -326,9 +337,12 @@ impl Fault {
             for row in edit.removed.iter().chain(&edit.added) {
                 any.push(name(table, row));
                 any.extend(points(tables, &self.edits, &row[0]));
+                any.extend(source(tables, &row[0]));
                 for value in &row[..table.key] {
                     match value {
-                        Value::Int(value) if *value > 1 << 32 => any.push(format!("{value:016x}")),
+                        Value::Int(value) if value.cast_unsigned() > 1 << 32 => {
+                            any.push(format!("{value:016x}"));
+                        }
                         Value::Blob(bytes) if table.name == "lnd_residue" => {
                             let path = migrate::lnd::path::from_sort_key(bytes);
                             any.extend(
@@ -348,6 +362,16 @@ impl Fault {
             }
         }
         vec![any]
+    }
+}
+
+/// The short channel id that a channel's packages are kept under, as paths show it.
+fn source(tables: &[Table], no: &Value) -> Option<String> {
+    let channels = tables.iter().find(|table| table.name == "channel")?;
+    let row = channels.rows.iter().find(|row| row[0] == *no)?;
+    match &row[channels.column("scid")?] {
+        Value::Int(scid) if *scid != 0 => Some(format!("{scid:016x}")),
+        _ => None,
     }
 }
 

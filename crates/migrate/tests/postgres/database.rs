@@ -137,6 +137,7 @@ impl Shell {
     }
 
     /// As [`run`](Shell::run), for what the server may refuse.
+    #[allow(dead_code, reason = "not every test needs it")]
     pub(crate) fn try_run(&mut self, sql: &str) -> Result<(), String> {
         let run = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.connection);
         self.runtime.block_on(run).map(drop).map_err(|error| error.to_string())

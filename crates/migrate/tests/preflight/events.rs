@@ -14,8 +14,9 @@ fn a_copy_tells_its_phases_and_ends_in_a_report() {
     let events = events(&copied);
     let of = |name: &str| events.iter().filter(|it| it["event"] == name).collect::<Vec<_>>();
     let phases: Vec<_> = of("phase").iter().map(|it| it["phase"].as_str().unwrap()).collect();
-    let expected = ["checking", "rehearsing", "measuring", "copying", "comparing", "verifying"];
-    assert_eq!(phases[..6], expected);
+    let expected =
+        ["checking", "rehearsing", "searching", "measuring", "copying", "comparing", "verifying"];
+    assert_eq!(phases[..7], expected);
     assert_eq!(of("preflight").len(), 1);
     // The report is one line too.
     assert_eq!(copied.stdout.iter().filter(|byte| **byte == b'\n').count(), 1);

@@ -5,6 +5,7 @@ use std::path::Path;
 use migrate::bolt::{BoltFile, OpenError};
 use migrate::lnd::source::{LndSource, SourceError};
 use migrate::lnd::tombstone::{Home, TombstoneError, remove, write};
+use migrate::url::StoreUrl;
 
 use crate::bolt_writer::Tree;
 use crate::pages::{FILES, NAME, assert_sound, copy, fixture, marked, unmarked};
@@ -65,6 +66,19 @@ fn a_file_can_be_marked_and_unmarked_again_and_again() {
             assert_sound(&path);
         }
         assert!(Tree::read(&path) == before);
+    }
+}
+
+#[test]
+fn each_of_lnd_s_databases_has_a_home() {
+    let url = |name: &str| StoreUrl::resolve(name).unwrap();
+    assert!(
+        matches!(Home::of(&url("lnd-bolt:a")), Some(Home::Bolt(path)) if path == Path::new("a"))
+    );
+    assert!(matches!(Home::of(&url("lnd-sqlite:a")), Some(Home::Sqlite(_))));
+    assert!(matches!(Home::of(&url("lnd-postgres://h/lnd")), Some(Home::Postgres(_))));
+    for ours in ["sqlite:a", "redb:a", "postgres://h/nodes"] {
+        assert!(Home::of(&url(ours)).is_none(), "{ours}");
     }
 }
 

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use channelcoord::{Batch, ChangeSet, Epoch, Op, RecordRef, Seq, Subject, Verdict};
+use chanstate::Version;
 use chanstate::key::RecordKey;
 
-use super::part::{self, Part};
-use super::row::{Parameters, Rows};
+use super::array::Rows;
+use super::part::{self, Part, Puts};
+use super::row::Parameters;
 use super::size::{self, TooLarge};
 use crate::row::{RowWriter, checksum};
 use crate::table::{self, FORMAT, StoreRow};
@@ -17,18 +19,23 @@ use crate::{keys, verdict};
 /// Most texts that are kept. A store needs a few dozen.
 const TEXTS: usize = 512;
 
-/// Texts of statements, by the parts that they are made of.
+/// What a statement is made of.
+type MadeOf = (Vec<Part>, Puts);
+
+/// Texts of statements, by what they are made of.
 #[derive(Debug, Default)]
-pub(crate) struct Texts(Mutex<HashMap<Vec<Part>, Arc<str>>>);
+pub(crate) struct Texts(Mutex<HashMap<MadeOf, Arc<str>>>);
 
 impl Texts {
-    fn of(&self, parts: Vec<Part>) -> Arc<str> {
+    /// The statement for a batch.
+    pub(crate) fn of(&self, batch: &Prepared, puts: Puts) -> Arc<str> {
         let mut texts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if texts.len() >= TEXTS && !texts.contains_key(&parts) {
+        let made_of = (batch.rows.keys().copied().collect(), puts);
+        if texts.len() >= TEXTS && !texts.contains_key(&made_of) {
             texts.clear();
         }
-        let text = texts.entry(parts).or_insert_with_key(|parts| part::statement(parts).into());
-        Arc::clone(text)
+        let text = texts.entry(made_of);
+        Arc::clone(text.or_insert_with_key(|(parts, puts)| part::statement(parts, *puts).into()))
     }
 }
 
@@ -41,10 +48,8 @@ pub(crate) struct Prepared {
     pub(crate) before: Seq,
     /// The sequence number after it.
     pub(crate) last: Seq,
-    /// The statement.
-    pub(crate) text: Arc<str>,
-    /// Its parameters.
-    pub(crate) parameters: Parameters,
+    leading: Parameters,
+    rows: BTreeMap<Part, Rows>,
     /// For each guard part its rows: the position of the set, and the subject.
     pub(crate) guards: Vec<Vec<(usize, Subject)>>,
     /// Sets that do not fit, by their position.
@@ -62,7 +67,6 @@ impl Prepared {
     pub(crate) fn new(
         batch: Batch<'_>,
         instance: &str,
-        texts: &Texts,
         largest: usize,
     ) -> Result<Prepared, TooLarge> {
         let misfit = |(position, set)| Some((position, verdict::misfit(set)?));
@@ -77,15 +81,12 @@ impl Prepared {
             collected = collect(batch, &refused, largest);
         }
         let (rows, guards) = collected?;
-        let parts = rows.of_parts.keys().copied().collect();
-        let leading = leading(batch, instance);
-        let parameters = rows.of_parts.into_values().fold(leading, Parameters::rows);
         Ok(Prepared {
             epoch: batch.epoch,
             before: batch.before,
             last: batch.last(),
-            text: texts.of(parts),
-            parameters,
+            leading: leading(batch, instance),
+            rows: rows.of_parts,
             guards: guards.into_values().collect(),
             refused,
         })
@@ -94,6 +95,11 @@ impl Prepared {
     /// Why the set at a position does not fit.
     pub(crate) fn refused(&self, position: usize) -> Option<Verdict> {
         self.refused.get(&position).cloned()
+    }
+
+    /// The parameters of its statement.
+    pub(crate) fn parameters(&self) -> Parameters {
+        self.rows.values().fold(self.leading.clone(), Parameters::rows)
     }
 
     /// Every subject that the batch expects something of.
@@ -160,7 +166,10 @@ impl Collected {
     fn add_set(&mut self, position: usize, set: &ChangeSet) {
         for op in set.ops() {
             match op {
-                Op::Put(record) => self.put(position, record),
+                Op::Put(record) if exists(record, set) => {
+                    self.put(Part::Update(record.kind()), position, record);
+                }
+                Op::Put(record) => self.put(Part::Put(record.kind()), position, record),
                 Op::Remove(key) => self.add(Part::Remove(key.kind), position, key, None),
                 Op::Ack(ack) => self.add(Part::Ack, position, &ack.key(), None),
             }
@@ -174,9 +183,9 @@ impl Collected {
         values.into_iter().chain(beside).for_each(|value| rows.push(value));
     }
 
-    fn put(&mut self, position: usize, record: RecordRef<'_>) {
+    fn put(&mut self, part: Part, position: usize, record: RecordRef<'_>) {
         let mut scratch = std::mem::take(&mut self.scratch);
-        let rows = self.rows(Part::Put(record.kind()), position);
+        let rows = self.rows(part, position);
         let mut row = RowWriter::new(table::of_kind(record.kind()), rows, &mut scratch);
         table::write(record, &mut row);
         row.finish();
@@ -188,5 +197,19 @@ impl Collected {
         let rows = self.of_parts.entry(part).or_insert_with(|| Rows::new(part.types()));
         rows.push(Value::unsigned(position as u64 + 1));
         rows
+    }
+}
+
+/// Whether a guard of its set sees to it that the record is there.
+fn exists(record: RecordRef<'_>, set: &ChangeSet) -> bool {
+    let mut guards = set.guards().filter(|(_, expected)| *expected != Version::ABSENT);
+    match record {
+        RecordRef::Channel(chanstate::Record::Channel(row)) => {
+            guards.any(|(subject, _)| subject == Subject::Channel(row.no))
+        }
+        RecordRef::LinkNode(linknode::Record::LinkNode(row)) => {
+            guards.any(|(subject, _)| subject == Subject::LinkNode(row.node_id))
+        }
+        _ => false,
     }
 }

@@ -8,6 +8,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio::time::{Instant, sleep};
 
+use super::batch::Texts;
 use super::error::{Class, Fault};
 use super::lease::{self, Lease};
 use super::options::PostgresOptions;
@@ -34,6 +35,8 @@ pub(crate) struct Client {
     writer: Mutex<Option<PgConnection>>,
     pub(crate) readers: Readers,
     pub(crate) lease: Lease,
+    /// The statements of batches.
+    pub(crate) texts: Texts,
     patience: Duration,
     closed: watch::Sender<bool>,
 }
@@ -50,6 +53,7 @@ impl Client {
             writer: Mutex::new(writer),
             readers: Readers::new(options.readers, reader),
             lease: Lease::new(options),
+            texts: Texts::default(),
             patience: options.patience,
             closed: watch::Sender::new(false),
         }

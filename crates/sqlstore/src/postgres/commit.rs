@@ -16,6 +16,7 @@ use super::batch::Prepared;
 use super::client::{Client, Session};
 use super::error::{Class, Fault};
 use super::lease::{self, Renewal};
+use super::part::Puts;
 use super::settle::{self, Fate};
 use crate::fault::WrongSeq;
 
@@ -32,14 +33,20 @@ pub(crate) async fn commit(client: &Client, batch: &Prepared) -> Result<Stored, 
     let mut patience = client.patience();
     // An attempt failed; one may have been stored without our knowing.
     let (mut again, mut lost) = (false, false);
+    let mut puts = Puts::New;
     loop {
         let mut session = client.session().await;
-        let fault = match attempt(client, &mut session, batch, again).await {
+        let fault = match attempt(client, &mut session, batch, puts, again).await {
             // A batch that is not due need not have waited for the one sent before, which may still
             // be on its way: only settling waits for it.
             Ok(Some(Err(refused))) if lost => return Err(CommitError::Unknown(Arc::new(refused))),
             Ok(Some(done)) => return done,
             Ok(None) => continue,
+            // Nothing of the batch is stored.
+            Err(fault) if puts == Puts::New && fault.is_duplicate() => {
+                puts = Puts::Any;
+                continue;
+            }
             Err(fault) => fault,
         };
         drop(session);
@@ -59,10 +66,14 @@ async fn attempt(
     client: &Client,
     session: &mut Session<'_>,
     batch: &Prepared,
+    puts: Puts,
     again: bool,
 ) -> Result<Option<Result<Stored, CommitError>>, Fault> {
-    let rows = session.ask("committing", Arc::clone(&batch.text), batch.parameters.clone()).await?;
-    if let Some(stale) = rows.first().and_then(answer) {
+    let text = client.texts.of(batch, puts);
+    let rows = session.ask("committing", text, batch.parameters()).await?;
+    let answered = rows.first().map_or(Ok(None), answer);
+    // An answer that cannot be read says as little as none.
+    if let Some(stale) = answered.map_err(Fault::doing("committing"))? {
         return Ok(Some(Ok(Stored::Answered(stale))));
     }
     // Whatever the failure before said of it.
@@ -90,11 +101,12 @@ fn fenced(batch: &Prepared, found: Epoch) -> CommitError {
 }
 
 /// What the statement says, if the batch was due.
-fn answer(row: &PgRow) -> Option<Vec<Vec<i64>>> {
-    row.try_get::<Option<i64>, _>(0).ok()??;
-    let stale =
-        |index| row.try_get::<Option<Vec<i64>>, _>(index).ok().map(Option::unwrap_or_default);
-    (1..row.len()).map(stale).collect()
+fn answer(row: &PgRow) -> Result<Option<Vec<Vec<i64>>>, sqlx::Error> {
+    if row.try_get::<Option<i64>, _>(0)?.is_none() {
+        return Ok(None);
+    }
+    let stale = |index| row.try_get::<Option<_>, _>(index).map(Option::unwrap_or_default);
+    (1..row.len()).map(stale).collect::<Result<_, _>>().map(Some)
 }
 
 /// The verdicts on a stored batch.

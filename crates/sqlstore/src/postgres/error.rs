@@ -119,6 +119,11 @@ impl Fault {
         Fault::Gone { record: record.to_string(), missing: Missing }
     }
 
+    /// Whether the server undid a statement because it had a row already.
+    pub(crate) fn is_duplicate(&self) -> bool {
+        self.code() == Some("23505")
+    }
+
     /// What it says.
     pub(crate) fn class(&self) -> Class {
         match self {

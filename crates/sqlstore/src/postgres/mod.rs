@@ -1,5 +1,6 @@
 //! PostgreSQL.
 
+mod array;
 mod batch;
 mod client;
 mod clock;
@@ -33,7 +34,7 @@ use channelcoord::{
 };
 use chanstate::key::{KeyRange, RecordKey};
 
-use self::batch::{Prepared, Texts};
+use self::batch::Prepared;
 use self::client::Client;
 use self::error::Fault;
 pub use self::manage::Standing;
@@ -54,7 +55,6 @@ pub struct PostgresBackend {
     name: String,
     client: Arc<Client>,
     worker: Worker,
-    texts: Texts,
     /// Most bytes of a commit's statement.
     largest: usize,
     read_only: bool,
@@ -84,7 +84,7 @@ impl PostgresBackend {
 
     fn prepare(&self, batch: Batch<'_>) -> Result<Arc<Prepared>, TooLarge> {
         let instance = self.client.lease.instance();
-        Prepared::new(batch, instance, &self.texts, self.largest).map(Arc::new)
+        Prepared::new(batch, instance, self.largest).map(Arc::new)
     }
 
     fn writing(&self) -> Result<(), Shut> {

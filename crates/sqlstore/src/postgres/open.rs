@@ -8,7 +8,6 @@ use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Connection, Row};
 
 use super::PostgresBackend;
-use super::batch::Texts;
 use super::client::Client;
 use super::error::Fault;
 use super::options::PostgresOptions;
@@ -85,7 +84,6 @@ impl PostgresOptions {
             name,
             client,
             worker,
-            texts: Texts::default(),
             largest,
             read_only: expect == Expect::ReadOnly,
             shut: OnceLock::new(),

@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 
 use chanstate::key::Kind;
 
-use super::row::{array_type, kept};
+use super::array::array_type;
+use super::row::kept;
 use super::server::DURABLE;
 use crate::row::checksum_change;
 use crate::schema::POSTGRES;
@@ -22,6 +23,8 @@ pub(crate) enum Part {
     Guard(Kind),
     /// Deletes rows by key.
     Remove(Kind),
+    /// Updates rows that exist, as a guard of their set says.
+    Update(Kind),
     /// Inserts rows, or updates those with their keys.
     Put(Kind),
     /// Sets `acked` of packages' updates.
@@ -37,7 +40,7 @@ impl Part {
         match self {
             Part::Guard(_) => set.chain(key).chain([Type::Int]).collect(),
             Part::Remove(_) | Part::Ack => set.chain(key).collect(),
-            Part::Put(_) => {
+            Part::Update(_) | Part::Put(_) => {
                 // And the checksum.
                 set.chain(kept(table, 0..table.columns.len() + 1)).collect()
             }
@@ -46,48 +49,71 @@ impl Part {
 
     fn table(self) -> &'static Table {
         match self {
-            Part::Guard(kind) | Part::Remove(kind) | Part::Put(kind) => table::of_kind(kind),
+            Part::Guard(kind) | Part::Remove(kind) | Part::Update(kind) | Part::Put(kind) => {
+                table::of_kind(kind)
+            }
             Part::Ack => table::of_kind(Kind::PackageUpdate),
         }
     }
 
     /// The part as a common table expression, with its parameters from `first` on.
-    fn expression(self, first: usize) -> String {
+    fn expression(self, first: usize, puts: Puts) -> String {
         let table = self.table();
         let Table { name, key, .. } = *table;
         let keys = table.names(0..key);
-        let rows = |columns: &str, more: &str| {
-            let parameter = |(index, ty)| format!("${}::{}", first + index, array_type(ty));
-            let arrays = list(", ", self.types().into_iter().enumerate().map(parameter));
-            format!("unnest({arrays}){more} u (cs, {columns})")
+        // In a select list, since in a from list each array fills a table of its own first.
+        let rows = |columns: &str| {
+            let array = |(index, ty)| format!("unnest(${}::{})", first + index, array_type(ty));
+            let arrays = list(", ", self.types().into_iter().enumerate().map(array));
+            let at = match self {
+                Part::Guard(_) => format!(", generate_subscripts(${first}::int8[], 1)"),
+                _ => String::new(),
+            };
+            format!("(select {arrays}{at}) u (cs, {columns})")
         };
         let same = || joined(table);
+        let columns = || format!("{}, checksum", table.names(0..table.columns.len()));
+        let assigned = |from: &str| {
+            let rest = table.some(key..table.columns.len()).chain(["checksum"]);
+            list(", ", rest.map(|name| format!("{name} = {from}.{name}")))
+        };
         let applies = "(select a from ok)[u.cs]";
         match self {
             Part::Guard(_) => format!(
-                "{} as (select u.cs, u.at from {} left join {name} t on {} \
+                "{} as (select u.cs, u.at::int8 as at from {} left join {name} t on {} \
                  where coalesce(t.version, 0) <> u.expect)",
                 self.name(),
-                rows(&format!("{keys}, expect, at"), " with ordinality"),
+                rows(&format!("{keys}, expect, at")),
                 same(),
             ),
             Part::Remove(_) => format!(
                 "{} as (delete from {name} t using {} where {applies} and {})",
                 self.name(),
-                rows(&keys, ""),
+                rows(&keys),
                 same(),
             ),
-            Part::Put(_) => {
-                let columns = table.names(0..table.columns.len());
-                let rest = table.some(key..table.columns.len()).chain(["checksum"]);
-                let rest = list(", ", rest.map(|name| format!("{name} = excluded.{name}")));
+            Part::Update(_) => format!(
+                "{} as (update {name} t set {} from {} where {applies} and {})",
+                self.name(),
+                assigned("u"),
+                rows(&columns()),
+                same(),
+            ),
+            Part::Put(kind) => {
+                let clash = match puts {
+                    Puts::New if is_written_once(kind) => String::new(),
+                    Puts::New | Puts::Any => format!(
+                        " on conflict ({}) do update set {}",
+                        conflict(table, &POSTGRES),
+                        assigned("excluded"),
+                    ),
+                };
                 format!(
-                    "{} as (insert into {name} ({columns}, checksum) \
-                     select {columns}, checksum from {} where {applies} \
-                     on conflict ({}) do update set {rest})",
+                    "{} as (insert into {name} ({columns}) select {columns} from {} \
+                     where {applies}{clash})",
                     self.name(),
-                    rows(&format!("{columns}, checksum"), ""),
-                    conflict(table, &POSTGRES),
+                    rows(&columns()),
+                    columns = columns(),
                 )
             }
             Part::Ack => format!(
@@ -95,7 +121,7 @@ impl Part {
                  from {} where {applies} and {} and not t.acked)",
                 self.name(),
                 checksum_change(Value::Int(0), Value::Int(1)),
-                rows(&keys, ""),
+                rows(&keys),
                 same(),
             ),
         }
@@ -105,11 +131,31 @@ impl Part {
         let verb = match self {
             Part::Guard(_) => "stale",
             Part::Remove(_) => "removed",
+            Part::Update(_) => "updated",
             Part::Put(_) => "put",
             Part::Ack => "acked",
         };
         format!("{verb}_{}", self.table().name)
     }
+}
+
+/// What a statement takes the rows to be that are put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Puts {
+    /// Rows of kinds that are normally written once are new: the statement fails if one is not. It
+    /// takes less of the server than the other one, which looks for each row first, inserts it
+    /// tentatively and then confirms it.
+    New,
+    /// Any row may be there.
+    Any,
+}
+
+/// Whether a row of this kind normally stays as it is until it is removed.
+fn is_written_once(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Commitment | Kind::Diff | Kind::Htlc | Kind::RevokedState | Kind::PackageUpdate
+    )
 }
 
 /// Joins rows that are sent, `u`, to those of a table, `t`.
@@ -126,7 +172,7 @@ pub(crate) const LEADING: usize = 7;
 ///
 /// Only one statement can be past `gate` at a time, since it holds the store's row until it is
 /// committed, and one that waited there looks at the row anew.
-pub(crate) fn statement(parts: &[Part]) -> String {
+pub(crate) fn statement(parts: &[Part], puts: Puts) -> String {
     let mut text = format!(
         "with gate as (update store set seq = $3, checksum = $5 \
          where id = 1 and epoch = $1 and seq = $2 and checksum = $4 and {DURABLE} and exists \
@@ -148,7 +194,7 @@ pub(crate) fn statement(parts: &[Part]) -> String {
             text.push_str(&ok);
         }
         // Writing to a string does not fail.
-        let _ = write!(text, ", {}", part.expression(first));
+        let _ = write!(text, ", {}", part.expression(first, puts));
         first += part.types().len();
     }
     text.push_str(&ok.unwrap_or_default());
@@ -186,19 +232,43 @@ mod tests {
 
     #[test]
     fn a_statement_has_the_parts_that_it_is_made_of() {
-        let text = statement(&[Part::Guard(Kind::Channel), Part::Put(Kind::Reclaim), Part::Ack]);
+        let text = statement(
+            &[Part::Guard(Kind::Channel), Part::Put(Kind::Reclaim), Part::Ack],
+            Puts::Any,
+        );
         let parts = [
-            "stale_channel as (select u.cs, u.at from unnest($8::int8[], $9::int8[], $10::int8[]) \
-             with ordinality u (cs, no, expect, at) left join channel t on t.no = u.no",
+            "stale_channel as (select u.cs, u.at::int8 as at from (select unnest($8::int8[]), \
+             unnest($9::int8[]), unnest($10::int8[]), generate_subscripts($8::int8[], 1)) \
+             u (cs, no, expect, at) left join channel t on t.no = u.no",
             "put_reclaim as (insert into reclaim (no, checksum) select no, checksum \
-             from unnest($11::int8[], $12::int8[], $13::int8[]) u (cs, no, checksum) \
-             where (select a from ok)[u.cs] on conflict (no) do update set \
+             from (select unnest($11::int8[]), unnest($12::int8[]), unnest($13::int8[])) \
+             u (cs, no, checksum) where (select a from ok)[u.cs] on conflict (no) do update set \
              checksum = excluded.checksum)",
-            "unnest($14::int8[], $15::int8[], $16::int8[], $17::int8[], $18::int8[]) \
-             u (cs, source, height, list, position)",
+            "(select unnest($14::int8[]), unnest($15::int8[]), unnest($16::int8[]), \
+             unnest($17::int8[]), unnest($18::int8[])) u (cs, source, height, list, position)",
         ];
         for part in parts {
             assert!(text.contains(part), "{part}\nis not in\n{text}");
         }
+    }
+
+    #[test]
+    fn only_rows_that_are_written_once_are_first_taken_to_be_new() {
+        let text = |kind, puts| statement(&[Part::Put(kind)], puts);
+        assert!(!text(Kind::Htlc, Puts::New).contains("on conflict"));
+        assert!(text(Kind::Htlc, Puts::Any).contains("on conflict (no, incoming, id)"));
+        assert!(text(Kind::UpdateList, Puts::New).contains("on conflict (no, list)"));
+    }
+
+    #[test]
+    fn a_row_that_exists_is_updated_by_its_key() {
+        let text = statement(&[Part::Update(Kind::LinkNode)], Puts::New);
+        let part = "updated_link_node as (update link_node t set version = u.version, \
+                    network = u.network, last_seen = u.last_seen, checksum = u.checksum from";
+        assert!(text.contains(part), "{text}");
+        assert!(
+            text.contains("where (select a from ok)[u.cs] and t.node_id = u.node_id)"),
+            "{text}"
+        );
     }
 }

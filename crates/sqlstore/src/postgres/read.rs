@@ -8,11 +8,12 @@ use chanstate::key::{KeyRange, Kind, RecordKey};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
+use super::array::{Rows, array_type};
 use super::client::Client;
 use super::error::Fault;
 use super::part::joined;
 use super::readers::Statement;
-use super::row::{Cells, Parameters, Rows, array_type, kept, kept_as};
+use super::row::{Cells, Parameters, kept, kept_as};
 use super::text;
 use crate::keys::{self, Pass, Plan};
 use crate::row::Checksums;
@@ -78,7 +79,7 @@ fn by_keys<'k>(kind: Kind, keys: impl Iterator<Item = (usize, &'k RecordKey)>) -
     let text = format!(
         "select {columns}, u.at from unnest({arrays}) u ({keys}, at) join {name} t on {same}"
     );
-    Query { kind, text: text.into(), parameters: Parameters::new().rows(rows) }
+    Query { kind, text: text.into(), parameters: Parameters::new().rows(&rows) }
 }
 
 /// Reads up to `limit` records of a range.

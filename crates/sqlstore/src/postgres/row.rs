@@ -3,13 +3,15 @@
 use std::ops::Range;
 use std::str::from_utf8;
 
+use sqlx::encode::Encode;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Arguments as _, Row, TypeInfo, ValueRef};
 
+use super::array::Rows;
 use super::error::Fault;
 use crate::table::Table;
-use crate::value::{Sink, Source, Type, Value};
+use crate::value::{Source, Type, Value};
 
 /// A row of a table.
 pub(crate) struct Cells<'a> {
@@ -60,103 +62,6 @@ pub(crate) fn kept(table: &Table, columns: Range<usize>) -> impl Iterator<Item =
     columns.map(|index| kept_as(table, index))
 }
 
-/// The values of one column in several rows.
-#[derive(Clone, Debug)]
-pub(crate) enum Array {
-    Int(Vec<Option<i64>>),
-    Bool(Vec<Option<bool>>),
-    Blob(Vec<Option<Vec<u8>>>),
-    Text(Vec<Option<String>>),
-}
-
-impl Array {
-    pub(crate) fn new(ty: Type) -> Array {
-        match ty {
-            Type::Int => Array::Int(Vec::new()),
-            Type::Bool => Array::Bool(Vec::new()),
-            Type::Blob => Array::Blob(Vec::new()),
-            Type::Text => Array::Text(Vec::new()),
-        }
-    }
-
-    /// Adds a value of the array's type, or none.
-    pub(crate) fn push(&mut self, value: Value<'_>) {
-        match self {
-            Array::Int(array) => array.push(match value {
-                Value::Int(value) => Some(value),
-                _ => None,
-            }),
-            Array::Bool(array) => array.push(match value {
-                Value::Int(value) => Some(value != 0),
-                _ => None,
-            }),
-            Array::Blob(array) => array.push(match value {
-                Value::Blob(bytes) | Value::Text(bytes) => Some(bytes.to_vec()),
-                _ => None,
-            }),
-            Array::Text(array) => array.push(match value {
-                Value::Text(bytes) => from_utf8(bytes).ok().map(str::to_owned),
-                _ => None,
-            }),
-        }
-    }
-
-    fn add_to(self, arguments: &mut PgArguments) -> Result<(), BoxDynError> {
-        match self {
-            Array::Int(array) => arguments.add(array),
-            Array::Bool(array) => arguments.add(array),
-            Array::Blob(array) => arguments.add(array),
-            Array::Text(array) => arguments.add(array),
-        }
-    }
-}
-
-/// The type of an array parameter.
-pub(crate) fn array_type(ty: Type) -> &'static str {
-    match ty {
-        Type::Int => "int8[]",
-        Type::Bool => "bool[]",
-        Type::Blob => "bytea[]",
-        Type::Text => "text[]",
-    }
-}
-
-/// Rows, column by column.
-#[derive(Clone, Debug)]
-pub(crate) struct Rows {
-    columns: Vec<Array>,
-    next: usize,
-    bytes: usize,
-}
-
-impl Rows {
-    pub(crate) fn new(types: impl IntoIterator<Item = Type>) -> Rows {
-        Rows { columns: types.into_iter().map(Array::new).collect(), next: 0, bytes: 0 }
-    }
-
-    /// Bytes that all rows take on their way, or a little more.
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
-    }
-}
-
-// A row ends with the last column, and the next value begins another one.
-impl Sink for Rows {
-    fn push(&mut self, value: Value<'_>) {
-        self.bytes += weight(value);
-        self.columns[self.next].push(value);
-        self.next = (self.next + 1) % self.columns.len();
-    }
-}
-
-/// Most bytes that a value takes within an array: its length, and what it is.
-pub(crate) fn weight(value: Value<'_>) -> usize {
-    4 + match value {
-        Value::Blob(bytes) | Value::Text(bytes) => bytes.len(),
-        Value::Int(_) | Value::Null | Value::Foreign => 8,
-    }
-}
-
 /// The parameters of a statement, in order.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Parameters {
@@ -183,8 +88,10 @@ impl Parameters {
         self.check(added)
     }
 
-    pub(crate) fn rows(mut self, rows: Rows) -> Self {
-        let added = rows.columns.into_iter().try_for_each(|c| c.add_to(&mut self.arguments));
+    pub(crate) fn rows(mut self, rows: &Rows) -> Self {
+        let columns = rows.columns();
+        self.arguments.reserve(columns.len(), columns.iter().map(Encode::size_hint).sum());
+        let added = columns.iter().try_for_each(|column| self.arguments.add(column));
         self.check(added)
     }
 

@@ -8,10 +8,11 @@ use chanstate::Version;
 use chanstate::key::Kind;
 use sqlx::Row;
 
+use super::array::{Rows, array_type};
 use super::batch::{Prepared, store_checksum};
 use super::client::{Client, Session};
 use super::error::Fault;
-use super::row::{Parameters, Rows, array_type, kept_as};
+use super::row::{Parameters, kept_as};
 use crate::table;
 use crate::value::Sink;
 use crate::{keys, verdict};
@@ -148,7 +149,7 @@ fn version_query(kind: Kind, subjects: &[Subject]) -> (String, Parameters) {
         array_type(ty),
         table.name,
     );
-    (text, Parameters::new().rows(rows))
+    (text, Parameters::new().rows(&rows))
 }
 
 /// The verdicts on a stored batch, from the versions of its subjects.

@@ -9,7 +9,7 @@ use channelcoord::{ChangeSet, Op, RecordRef, Verdict};
 use chanstate::key::RecordKey;
 use thiserror::Error;
 
-use super::row::weight;
+use super::array::weight;
 use crate::row::RowWriter;
 use crate::value::{Sink, Value};
 use crate::{keys, table};

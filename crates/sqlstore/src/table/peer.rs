@@ -29,15 +29,25 @@ impl Columns for Address {
 
     fn write(&self, row: &mut RowWriter<'_>) {
         row.push(Value::Text(self.kind().as_bytes()));
-        // No text of PostgreSQL has a NUL.
-        row.push(Value::Text(self.host().replace('\0', "\u{fffd}").as_bytes()));
+        row.push(Value::Text(shown_host(self).as_bytes()));
         self.port().write(row);
         row.encoded(self);
     }
 
     fn read(row: &mut RowReader<'_>) -> Result<Self, Damage> {
-        let _shown: (String, String, Option<u16>) = (row.take()?, row.take()?, row.take_option()?);
+        let (kind, host): (String, String) = (row.take()?, row.take()?);
+        let port: Option<u16> = row.take_option()?;
         let raw: Bytes = row.take()?;
-        Address::from_bytes(raw).map_err(|cause| row.damage(Misread::Blob(cause)))
+        let address = Address::from_bytes(raw);
+        let address = address.map_err(|cause| row.damage(Misread::Blob(cause)))?;
+        if kind != address.kind() || host != shown_host(&address) || port != address.port() {
+            return Err(row.damage(Misread::Shown));
+        }
+        Ok(address)
     }
+}
+
+/// The host as text. No text of PostgreSQL has a NUL.
+fn shown_host(address: &Address) -> String {
+    address.host().replace('\0', "\u{fffd}")
 }

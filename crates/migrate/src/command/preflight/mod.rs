@@ -120,7 +120,7 @@ pub(super) fn preflight(
     report.checks.push(owner::network(options.network, &report.source, &report.chains));
     report.checks.push(owner::node(options.node, &report.source, seen.own_peer));
     if let Opened::Lnd(lnd) = source {
-        old(from, lnd, &mut report)?;
+        old(from, lnd, &mut report, watch)?;
     }
     if !report.is_refused() {
         let progress = watch.phase("measuring", Some(seen.sampled.total().records));
@@ -307,9 +307,15 @@ fn records(seen: &MutexGuard<'_, Seen>, options: CopyOptions, report: &mut Prefl
 }
 
 /// Names old records of payments and invoices.
-fn old(from: &StoreUrl, lnd: &LndSource, report: &mut Preflight) -> Result<(), Failure> {
+fn old(
+    from: &StoreUrl,
+    lnd: &LndSource,
+    report: &mut Preflight,
+    watch: &dyn Watch,
+) -> Result<(), Failure> {
     const NAME: &str = "old records";
-    let found = old_records::find(lnd).map_err(|error| Failure::access(from, &error))?;
+    let progress = watch.phase("searching", None);
+    let found = old_records::find(lnd, &progress).map_err(|error| Failure::access(from, &error))?;
     for old in &found {
         let what = format!("{} {}", crate::text::count(old.count), old.kind.description());
         let advice = match old.kind {

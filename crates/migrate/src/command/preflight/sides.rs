@@ -169,9 +169,9 @@ fn is_lnd(url: &StoreUrl) -> bool {
 /// What is there already, for the operator to recognise.
 fn standing(url: &StoreUrl) -> String {
     let of = |node: Option<String>, network: Option<String>| {
-        let owner = [node.map(|node| format!("node {node}")), network];
-        let owner: Vec<_> = owner.into_iter().flatten().collect();
-        if owner.is_empty() { String::new() } else { format!(" of {}", owner.join(" on ")) }
+        let node = node.map(|node| format!(" of node {node}")).unwrap_or_default();
+        let network = network.map(|network| format!(" on {network}")).unwrap_or_default();
+        node + &network
     };
     match url {
         StoreUrl::File { path, .. } => {

@@ -22,6 +22,7 @@ use super::codec::keys::bucket::TOMBSTONE;
 use super::tree::sql::{EngineError, OpenError as SqlOpenError, Place};
 use super::tree::{Damage, ReadError};
 use crate::bolt::{EditError, OpenError};
+use crate::url::{Engine, StoreUrl};
 
 /// A database of lnd.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +33,18 @@ pub enum Home<'a> {
     Sqlite(&'a Path),
     /// A table in PostgreSQL.
     Postgres(&'a Place),
+}
+
+impl<'a> Home<'a> {
+    /// The database that is named; `None` if it is none of lnd's.
+    pub fn of(url: &'a StoreUrl) -> Option<Home<'a>> {
+        match url {
+            StoreUrl::File { engine: Engine::LndBolt, path } => Some(Home::Bolt(path)),
+            StoreUrl::File { engine: Engine::LndSqlite, path } => Some(Home::Sqlite(path)),
+            StoreUrl::LndServer(server) => Some(Home::Postgres(server.place())),
+            StoreUrl::File { .. } | StoreUrl::Server(_) => None,
+        }
+    }
 }
 
 /// Why a mark is not written or removed.

@@ -13,63 +13,87 @@ use super::{View, ViewError, each, join, one};
 use crate::lnd::codec::keys::{bucket as top, package as package_key};
 use crate::lnd::codec::{package, update};
 
-impl<E: From<ViewError>> View<'_, '_, E> {
+impl<E: From<ViewError>> View<'_, '_, '_, E> {
     pub(super) fn packages(&mut self) -> Result<(), E> {
         self.top(top::PACKAGES, false)?;
         let by_no: HashMap<ChannelNo, &ChannelRecord> =
             self.rows.iter().map(|row| (row.no, row)).collect();
         let mut current = None;
-        let backend = self.backend;
-        each(backend, KeyRange::all(Kind::Package), |record| {
+        self.each(&[top::PACKAGES], KeyRange::all(Kind::Package), |view, record| {
             let AnyRecord::Channel(Record::Package(package)) = record else { return Ok(()) };
             let source = package.source.0.to_be_bytes();
             if current.replace(source) != Some(source) {
-                self.bucket(&[top::PACKAGES, &source])?;
+                view.bucket(&[top::PACKAGES, &source])?;
             }
             let channel = package.no.and_then(|no| by_no.get(&no).copied());
-            self.package(&package, channel)
+            let height = package.height.0.to_be_bytes();
+            let path: [&[u8]; 3] = [top::PACKAGES, &source, &height];
+            let values = Values::of(view.backend, &package, channel);
+            match view.shown(&path, values)? {
+                Some(values) => view.package(&path, values),
+                None => Ok(()),
+            }
         })
     }
 
-    fn package(
-        &mut self,
+    fn package(&mut self, path: &[&[u8]], values: Values) -> Result<(), E> {
+        self.bucket(path)?;
+        self.value(&join(path, package_key::ACK_FILTER), values.ack)?;
+        let lists =
+            [(package_key::ADDS, values.adds), (package_key::SETTLE_FAILS, values.settle_fails)];
+        for (name, list) in lists {
+            let path = join(path, name);
+            self.bucket(&path)?;
+            for (index, value) in list {
+                self.value(&join(&path, &index.to_be_bytes()), value)?;
+            }
+        }
+        if let Some(forward) = values.forward {
+            self.value(&join(path, package_key::FORWARD_FILTER), forward)?;
+        }
+        self.value(&join(path, package_key::SETTLE_FAIL_FILTER), values.settle_fail)
+    }
+}
+
+/// What the bucket of a package holds.
+struct Values {
+    ack: Vec<u8>,
+    adds: Vec<(u16, Vec<u8>)>,
+    settle_fails: Vec<(u16, Vec<u8>)>,
+    forward: Option<Vec<u8>>,
+    settle_fail: Vec<u8>,
+}
+
+impl Values {
+    fn of(
+        backend: &dyn Backend,
         package: &PackageRecord,
         channel: Option<&ChannelRecord>,
-    ) -> Result<(), E> {
-        let (source, height) = (package.source.0.to_be_bytes(), package.height.0.to_be_bytes());
-        let path: [&[u8]; 3] = [top::PACKAGES, &source, &height];
+    ) -> Result<Values, ViewError> {
         let mut updates = Vec::new();
         let range = KeyRange::under(Kind::PackageUpdate, [package.source.0, package.height.0]);
-        each(self.backend, range, |record| {
+        each(backend, range, |record| {
             if let AnyRecord::Channel(Record::PackageUpdate(update)) = record {
                 updates.push(update);
             }
-            Ok::<_, ViewError>(())
+            Ok(())
         })?;
         let filter = |list| filter_of(package, &updates, list);
-        let ack = filter(PackageList::Adds)?;
-        let settle_fail = filter(PackageList::SettleFails)?;
-
-        self.bucket(&path)?;
-        self.value(&join(&path, package_key::ACK_FILTER), package::encode_filter(&ack))?;
-        let lists = [
-            (package_key::ADDS, PackageList::Adds),
-            (package_key::SETTLE_FAILS, PackageList::SettleFails),
-        ];
-        for (name, list) in lists {
-            let path = join(&path, name);
-            self.bucket(&path)?;
-            for update in updates.iter().filter(|update| update.list == list) {
-                let value = log_update(self.backend, update, channel)?;
-                let value = update::encode(&value).map_err(ViewError::from)?;
-                self.value(&join(&path, &update.index.to_be_bytes()), value)?;
-            }
-        }
-        if let Some(forward) = &package.forward_filter {
-            self.value(&join(&path, package_key::FORWARD_FILTER), package::encode_filter(forward))?;
-        }
-        let value = package::encode_filter(&settle_fail);
-        self.value(&join(&path, package_key::SETTLE_FAIL_FILTER), value)
+        let list = |list| -> Result<_, ViewError> {
+            let updates = updates.iter().filter(|update| update.list == list);
+            let value = |update: &PackageUpdateRecord| {
+                let value = log_update(backend, update, channel)?;
+                Ok((update.index, update::encode(&value)?))
+            };
+            updates.map(value).collect()
+        };
+        Ok(Values {
+            ack: package::encode_filter(&filter(PackageList::Adds)?),
+            adds: list(PackageList::Adds)?,
+            settle_fails: list(PackageList::SettleFails)?,
+            forward: package.forward_filter.as_ref().map(package::encode_filter),
+            settle_fail: package::encode_filter(&filter(PackageList::SettleFails)?),
+        })
     }
 }
 
@@ -103,7 +127,7 @@ fn log_update(
     };
     let no = channel.map_or(ChannelNo(0), |channel| channel.no);
     let key = RecordKey::htlc(no, HtlcKey { direction: Direction::Incoming, id });
-    let htlc = one::<ViewError>(backend, key.clone())?;
+    let htlc = one(backend, key.clone())?;
     match (channel, htlc) {
         (Some(channel), Some(AnyRecord::Channel(Record::Htlc(htlc)))) => {
             let message = add_message(channel.channel_id, id, &htlc.terms);

@@ -53,11 +53,16 @@ impl<'a> Checker<'a, '_> {
             self.each(kind, |_, _| {})?;
         }
         self.link_nodes()?;
-        self.each(Kind::Meta, |checker, record| {
+        let mut has_origin = false;
+        let whole = self.each(Kind::Meta, |checker, record| {
             if let AnyRecord::Meta(meta) = record {
+                has_origin |= meta.name == ORIGIN;
                 checker.meta(&meta);
             }
         })?;
+        if self.scope == Scope::Import && whole && !has_origin {
+            self.inconsistency(format!("Meta/{ORIGIN}"), "is missing");
+        }
         self.each(Kind::Lnd, |checker, record| {
             if let AnyRecord::Lnd(lnd) = record {
                 checker.residue(&lnd);

@@ -104,8 +104,10 @@ fn connect(
         Err(error) if is_closed_directory(&error) => error,
         begun => return Ok((begun.map_err(opening())?, None)),
     };
-    // Without shared memory nothing would tell what a writer does meanwhile.
-    if user_of(file)?.is_some() {
+    // Without shared memory nothing would tell what a writer does meanwhile. And a rollback journal
+    // says that the file itself is in the middle of something, which only a writer can undo.
+    let journal = fs::metadata(beside(path, "-journal")).is_ok_and(|journal| journal.len() > 0);
+    if journal || user_of(file)?.is_some() {
         return Err(opening()(in_place).into());
     }
     if before.log.is_none() {
