@@ -52,19 +52,6 @@ pub(super) fn fill(
     }
 }
 
-/// Writes an lnd database into a store that is needed on the way to something else, and goes with it.
-pub(super) fn stage(
-    from: &StoreUrl,
-    source: &LndSource,
-    refused: &Refused,
-    to: &StoreUrl,
-    store: &dyn Backend,
-    watch: &dyn Watch,
-) -> Result<Filled, Failure> {
-    let mut writer = Writer::claim(store).map_err(|error| write_failure(to, &error))?;
-    from_lnd(from, source, refused, to, store, &mut writer, watch)
-}
-
 fn from_store(
     from: &StoreUrl,
     source: &dyn Backend,
