@@ -9,14 +9,14 @@ mod bolt_writer;
 #[path = "common/command.rs"]
 #[allow(dead_code, reason = "not every file of tests needs everything")]
 mod command;
+#[path = "archive_resume/stops.rs"]
+mod each_stop;
 #[path = "archive_resume/half.rs"]
 mod half;
 #[path = "archive_resume/refused.rs"]
 mod refused;
 #[path = "archive_resume/site.rs"]
 mod site;
-#[path = "archive_resume/stops.rs"]
-mod each_stop;
 #[path = "common/stopping.rs"]
 #[allow(dead_code, reason = "not every file of tests needs everything")]
 mod stopping;

@@ -181,12 +181,10 @@ impl Job<'_> {
                 self.write(to, store.as_ref(), &draft.archive())?;
             }
         }
-        let (_, damage) = read_first(&draft.archive(), watch)
-            .map_err(|error| Failure::access(to, &error))?;
+        let (_, damage) =
+            read_first(&draft.archive(), watch).map_err(|error| Failure::access(to, &error))?;
         if let Some(finding) = damage {
-            return Err(Failure::Access(format!(
-                "{to}: does not read back as written: {finding}"
-            )));
+            return Err(Failure::Access(format!("{to}: does not read back as written: {finding}")));
         }
         let written = StoreUrl::File { engine: Engine::Archive, path: draft.archive() };
         let verified = self.compare(&written, report)?;
@@ -243,9 +241,7 @@ impl Job<'_> {
         let (contents, damage) =
             read_first(path, self.watch).map_err(|error| Failure::access(to, &error))?;
         if let Some(finding) = damage {
-            return Err(Failure::Content(format!(
-                "{to} is damaged: {finding}; delete it and copy again"
-            )));
+            return Err(Failure::Content(format!("{to}: {finding}; delete it and copy again")));
         }
         let verified = self.compare(to, report)?;
         if verified.differences > 0 {

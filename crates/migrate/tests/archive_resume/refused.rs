@@ -198,6 +198,6 @@ fn a_finished_archive_that_was_spoilt_is_found() {
     let mut bytes = to.bytes();
     bytes[100] ^= 1;
     fs::write(&to.path, &bytes).unwrap();
-    refused(copy_as(&from, &to, RESUME), 1, "is damaged: block 0");
+    refused(copy_as(&from, &to, RESUME), 1, "damage: block 0");
     assert!(to.bytes() == bytes);
 }

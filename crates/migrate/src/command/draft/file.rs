@@ -62,12 +62,12 @@ impl FileDraft {
 
 /// Gives a file its name, durably, and never in place of something else.
 pub(super) fn link(path: &Path, target: &Path, to: &StoreUrl) -> Result<(), Failure> {
-    fs::hard_link(path, target)
-        .and_then(|()| File::open(parent(target))?.sync_all())
-        .map_err(|error| match error.kind() {
+    fs::hard_link(path, target).and_then(|()| File::open(parent(target))?.sync_all()).map_err(
+        |error| match error.kind() {
             io::ErrorKind::AlreadyExists => Draft::taken(to),
             _ => Failure::access(to, &error),
-        })
+        },
+    )
 }
 
 /// Whether both are there and are the same file.
