@@ -52,10 +52,11 @@ enum Command {
     /// Check the source, copy it into a new store, and verify the copy.
     ///
     /// The target is at its place from the start, but no node opens it before it is complete,
-    /// compared with the source, and made the one in use by `activate`. A copy that was stopped
-    /// anywhere goes on with --resume. An existing file or schema is not touched. Exit code 1:
-    /// findings in the source stop the copy, nothing was written; or the copy differs from the
-    /// source and is marked as such.
+    /// compared with the source, and made the one in use by `activate`. An archive gets its name last,
+    /// and is in the directory PATH.draft until then. A copy that was stopped anywhere goes on with
+    /// --resume. An existing file or schema is not touched. Exit code 1: findings in the source stop
+    /// the copy, nothing was written; or the copy differs from the source and is marked as such, or
+    /// removed if it is an archive.
     Copy {
         /// Store to copy.
         #[arg(long)]

@@ -54,7 +54,8 @@ fn stops_at_bytes(from: &StoreUrl, to: &Target, whole: &[u8]) {
     let len = whole.len() as u64;
     for stop in 1..=STOPS {
         let limit = len * stop / STOPS;
-        copy_until(from, to, options(), Stops::Bytes(limit));
+        let (failure, _) = copy_until(from, to, options(), Stops::Bytes(limit));
+        assert!(failure.to_string().ends_with("--resume goes on"), "{failure}");
         assert!(!to.path.exists());
         // The header is written before it can be stopped.
         let half = std::fs::read(to.half()).unwrap();
