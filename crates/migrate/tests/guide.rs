@@ -48,6 +48,7 @@ fn commands_may_take_several_lines() {
 fn what_varies_is_not_compared() {
     assert_eq!(steady("less than 1 s  copying: 2 records, 77 a second"), None);
     assert_eq!(steady("      ok  space  1.0 GB free at ., about 2 kB needed"), Some("free space"));
+    assert_eq!(steady("a is the store in use (transfer 00ff)"), Some("a is the store in use"));
     assert_eq!(steady("      ok  content  clean"), Some("      ok  content  clean"));
 }
 

@@ -4,7 +4,7 @@ use bitcoin::Network;
 use bitcoin::secp256k1::PublicKey;
 use channelcoord::{Backend, Stage, Transfer, TransferId};
 
-use super::begun::{Begun, refuse_part};
+use super::begun::{Begun, is_replaceable, refuse_part};
 use super::fill::{Filling, write_failure};
 use super::phases::Stopwatch;
 use super::preflight::{Pair, preflight};
@@ -77,6 +77,11 @@ pub fn copy(
         None => copy_to(from, source, &UrlSite(to), options, watch)?,
     };
     report.phases = watch.times();
+    // The copy is there, so nothing that fails from here on is a failure of it.
+    let replaces = !report.dry_run && to.archive().is_none();
+    if replaces && matches!(is_replaceable(from, source), Ok(true)) {
+        report.suggest_activate(from, to);
+    }
     Ok(report)
 }
 
