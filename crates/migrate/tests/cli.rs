@@ -203,8 +203,11 @@ fn a_store_in_use_is_not_copied() {
     let desk = Desk::new();
     let (live, target) = (desk.url("sqlite", "live"), desk.url("sqlite", "copy"));
     assert_eq!(code(&copy(&fixture("node.db").display().to_string(), &live)), 0);
+    std::os::unix::fs::symlink("live", desk.0.path().join("link")).unwrap();
     let held = sqlstore::SqliteBackend::open_existing(desk.0.path().join("live")).unwrap();
-    assert_eq!(code(&copy(&live, &target)), 3);
+    for name in [&live, &desk.url("sqlite", "link")] {
+        assert_eq!(code(&copy(name, &target)), 3, "{name}");
+    }
     drop(held);
     assert_eq!(code(&copy(&live, &target)), 0);
 }

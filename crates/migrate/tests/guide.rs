@@ -10,7 +10,6 @@
 )]
 
 #[path = "common/command.rs"]
-#[allow(dead_code, reason = "other tests use the rest")]
 mod command;
 #[path = "common/guide.rs"]
 mod guide;

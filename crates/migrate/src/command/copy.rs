@@ -5,7 +5,7 @@ use bitcoin::secp256k1::PublicKey;
 use channelcoord::{Backend, Stage, Transfer, TransferId};
 
 use super::begun::{Begun, is_replaceable, refuse_part};
-use super::fill::fill;
+use super::fill::{Filling, write_failure};
 use super::phases::Stopwatch;
 use super::preflight::{Pair, preflight};
 use super::report::CopyReport;
@@ -181,25 +181,21 @@ impl Job<'_> {
         quiet: &Quiet,
     ) -> Result<(), Failure> {
         let Job { from, source, refused, site, options, watch } = self;
-        let filled = fill(
-            from,
-            source,
-            refused,
-            site.url(),
-            target.as_ref(),
-            journal,
-            options.batch,
-            *watch,
-        );
+        let url = site.url();
+        let mut writer = Writer::go_on(target.as_ref(), journal.clone(), options.batch)
+            .map_err(|error| write_failure(url, &error))?;
+        let filling = Filling { from, refused, to: url, watch: *watch };
+        let filled = filling.run(source, target.as_ref(), &mut writer);
+        let head = writer.head();
+        let journal = writer.into_journal().unwrap_or(journal);
         let released = release(*site, target.as_ref());
         drop(target);
-        let (journal, head, filled) = match filled {
-            Ok(filled) => filled,
-            Err((failure @ Failure::Content(_), journal)) => {
+        let filled = match filled {
+            Err(failure @ Failure::Content(_)) => {
                 self.mark(&journal.at(Stage::Differing), None)?;
-                return Err(failure.and(useless(site.url())));
+                return Err(failure.and(useless(url)));
             }
-            Err((failure, _)) => return Err(failure),
+            other => other?,
         };
         released?;
         report.residues = journal.residues;
