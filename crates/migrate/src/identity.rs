@@ -6,8 +6,8 @@ use chanstate::codec_struct;
 use chanstate::key::{KeyRange, Kind};
 
 use crate::lnd::path::to_sort_key;
-use crate::lnd::source::{Content, LndEntry, LndSource};
-use crate::lnd::tree::Tree;
+use crate::lnd::source::{Content, LndEntry, LndSource, Walk};
+use crate::lnd::tree::{ReadError, Tree};
 use crate::opened::{self, Failure, Opened};
 use crate::records::Records;
 use crate::url::StoreUrl;
@@ -48,22 +48,27 @@ impl Identity {
             }
             // Nothing in a table tells its states apart but its rows.
             Tree::Sql(_) => {
-                let mut engine = sha256::Hash::engine();
-                for entry in source.walk(&source.damaged()) {
-                    let LndEntry { path, content } = entry.map_err(|error| failed(&error))?;
-                    engine.input(&to_sort_key(&path));
-                    match content {
-                        Content::Bucket(sequence) => engine.input(&sequence.to_le_bytes()),
-                        Content::Value(value) => {
-                            engine.input(&(value.len() as u64).to_le_bytes());
-                            engine.input(&value);
-                        }
-                    }
-                }
-                let digest = sha256::Hash::from_engine(engine).to_byte_array();
-                Ok(Identity { seq: 0, digest })
+                Identity::of_walk(source.walk(&source.damaged())).map_err(|error| failed(&error))
             }
         }
+    }
+
+    /// The identity of an lnd database that has nothing but its entries to be told by.
+    pub(crate) fn of_walk(walk: Walk<'_>) -> Result<Identity, ReadError> {
+        let mut engine = sha256::Hash::engine();
+        for entry in walk {
+            let LndEntry { path, content } = entry?;
+            engine.input(&to_sort_key(&path));
+            match content {
+                Content::Bucket(sequence) => engine.input(&sequence.to_le_bytes()),
+                Content::Value(value) => {
+                    engine.input(&(value.len() as u64).to_le_bytes());
+                    engine.input(&value);
+                }
+            }
+        }
+        let digest = sha256::Hash::from_engine(engine).to_byte_array();
+        Ok(Identity { seq: 0, digest })
     }
 
     /// The identity of a store of ours that stands at `seq`: its channels and peers tell it from

@@ -112,10 +112,11 @@ enum Command {
     /// Put a complete copy into use, and seal its source.
     ///
     /// Before, no node opens the target; afterwards no node opens the source, if it is a store of
-    /// ours, and it says where its content went. An lnd database is not changed: see to it that no lnd
-    /// is started on it. A source that was written since it was copied is refused, and so is a store
-    /// that a node has open. Stopped anywhere, run it again. Exit code 1: the target is no complete
-    /// copy, or the source is not what was copied; nothing was changed.
+    /// ours, and it says where its content went. An lnd database is left as it is without
+    /// --seal-source: then see to it that no lnd is started on it. A source that was written since it
+    /// was copied is refused, and so is a store that a node has open. Stopped anywhere, run it again.
+    /// Exit code 1: the target is no complete copy, or the source is not what was copied, or cannot be
+    /// sealed; nothing was changed.
     Activate {
         /// Store that was copied.
         #[arg(long, value_name = "SOURCE")]
@@ -123,7 +124,7 @@ enum Command {
         /// Its complete copy.
         #[arg(long, value_name = "TARGET")]
         to: String,
-        /// Seal an lnd database too, with the tombstone that lnd itself refuses.
+        /// Seal an lnd database too, with lnd's own tombstone: lnd refuses to start on it.
         #[arg(long)]
         seal_source: bool,
     },

@@ -155,6 +155,11 @@ fn read(file: &File, size: u64, offset: u32) -> Result<MetaInfo, OpenError> {
         .ok_or_else(|| OpenError::Read { offset, source: io::ErrorKind::UnexpectedEof.into() })
 }
 
+/// What the bytes of a meta page say, header included.
+pub(super) fn of_page(bytes: &[u8]) -> Option<MetaInfo> {
+    parse(bytes.get(HEADER..)?)
+}
+
 fn parse(meta: &[u8]) -> Option<MetaInfo> {
     let magic = u32_at(meta, 0)?;
     let version = u32_at(meta, 4)?;

@@ -6,13 +6,15 @@ use serde::Serialize;
 use super::begun::journal;
 use super::side::{Sealed, Side, Source};
 use super::site::{Site, UrlSite};
+use crate::lnd::tombstone::Home;
 use crate::opened::Failure;
 use crate::url::StoreUrl;
 
 /// How to activate a copy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ActivateOptions {
-    /// Seal an lnd database too. A store of ours is always sealed.
+    /// Seal an lnd database too, with its tombstone. A store of ours is always sealed, an archive
+    /// never.
     pub seal_source: bool,
 }
 
@@ -36,7 +38,7 @@ pub struct ActivateReport {
 ///
 /// # Errors
 /// `Content` if the copy is not complete, or the source is not what was copied: then nothing was
-/// changed. `Usage` if the source cannot be sealed as asked. `Access` if a side cannot be read or
+/// changed. `Usage` if the target is an archive or lnd's. `Access` if a side cannot be read or
 /// written, or a node has it open.
 pub fn activate(
     from: &StoreUrl,
@@ -55,37 +57,47 @@ pub fn activate_at(
     to: &dyn Site,
     options: ActivateOptions,
 ) -> Result<ActivateReport, Failure> {
+    require_ours(to)?;
     // Both sides are held before one is changed.
     let mut target = Side::take(to)?;
-    let mut source = Source::take(from)?;
     let found = require_copy(&target)?.clone();
     let was_active = matches!(found.stage, Stage::Active { .. });
-    if options.seal_source && matches!(source, Source::ReadOnly(_)) {
-        return Err(Failure::Usage(format!(
-            "{} cannot be sealed: lnd's databases are only read; activate without --seal-source and \
-             see to it that no lnd is started on it",
-            source.url()
-        )));
-    }
+    let source = Source::take(from, &found, options.seal_source)?;
     let sealed = source.require(&found, &journal(&target.url, &found)?.source);
     let sealed = sealed.map_err(|failure| match was_active {
         true => failure.and(format!("{} is in use since it was activated", target.url)),
         false => failure,
     })?;
+    if sealed == Sealed::No {
+        source.require_sealable(&found, &target.url)?;
+    }
     if !was_active {
         let at = Seq(target.seq().0 + 1);
         target.set_part(Some(Transfer { stage: Stage::Active { at }, ..found.clone() }))?;
     }
-    if sealed == Sealed::No {
-        source.seal(&found, &target.url)?;
-    }
+    let source_url = source.url().to_string();
+    let sealed = sealed == Sealed::Here || source.seal(&found, &target.url)?;
     Ok(ActivateReport {
         transfer: found.id.to_string(),
         in_use: target.url.to_string(),
-        source: source.url().to_string(),
-        sealed: matches!(source, Source::Store(_)),
+        source: source_url,
+        sealed,
         was_active,
     })
+}
+
+/// Refuses a target that no node of ours could have in use.
+pub(super) fn require_ours(to: &dyn Site) -> Result<(), Failure> {
+    let url = to.url();
+    match (url.archive(), Home::of(url)) {
+        (Some(_), _) => Err(Failure::Usage(format!(
+            "{url} is an archive, which no node opens: copy it into a store and activate that one"
+        ))),
+        (None, Some(_)) => Err(Failure::Usage(format!(
+            "{url} is lnd's database, which no copy is made into: name it with --from"
+        ))),
+        (None, None) => Ok(()),
+    }
 }
 
 /// Refuses a store that is no complete copy.

@@ -6,6 +6,7 @@ use chanstate::codec::Codec;
 use super::begun::part;
 use super::site::Site;
 use crate::identity::Identity;
+use crate::lnd::tombstone::{Home, Session, TombstoneError};
 use crate::opened::{self, Failure, Opened, Quiet};
 use crate::url::{Engine, StoreUrl};
 use crate::writer::{WriteError, Writer};
@@ -73,8 +74,18 @@ impl Drop for Side {
 pub(super) enum Source {
     /// Of ours: sealed by its part in the transfer.
     Store(Box<Side>),
+    /// lnd's, locked to be sealed or unsealed by its tombstone.
+    Lnd(Box<Marked>),
     /// lnd's database, or an archive: left as it is.
     ReadOnly(Box<ReadOnly>),
+}
+
+/// A database of lnd's that may be written.
+pub(super) struct Marked {
+    url: StoreUrl,
+    session: Session,
+    /// Text of the tombstone.
+    text: Option<String>,
 }
 
 /// A source that is not written.
@@ -82,7 +93,7 @@ pub(super) struct ReadOnly {
     url: StoreUrl,
     opened: Opened,
     /// Nobody had it open when it was taken, and lnd cannot open a bbolt file meanwhile.
-    _quiet: Quiet,
+    quiet: Quiet,
 }
 
 /// What became of a source.
@@ -95,22 +106,33 @@ pub(super) enum Sealed {
 }
 
 impl Source {
-    /// Opens the source at a place so that nobody else writes it.
-    pub(super) fn take(site: &dyn Site) -> Result<Source, Failure> {
+    /// Opens the source of `target` at a place so that nobody else writes it. lnd's is locked to be
+    /// written only if it is to be sealed or is sealed.
+    pub(super) fn take(site: &dyn Site, target: &Transfer, seal: bool) -> Result<Source, Failure> {
         let url = site.url();
         if matches!(url, StoreUrl::Server(_))
             || matches!(url, StoreUrl::File { engine: Engine::Redb | Engine::Sqlite, .. })
         {
             return Ok(Source::Store(Box::new(Side::take(site)?)));
         }
-        let opened = opened::open(url, false)?;
+        if let Some(home) = Home::of(url)
+            && (seal || is_marked(url, target)?)
+        {
+            let failed = |error| marking(url, &error);
+            let session = Session::open(home).map_err(failed)?;
+            let text = session.text().map_err(failed)?;
+            return Ok(Source::Lnd(Box::new(Marked { url: url.clone(), session, text })));
+        }
+        // What another tool marked is told by its identity.
+        let opened = opened::open(url, true)?;
         let quiet = Quiet::of(url, &opened)?;
-        Ok(Source::ReadOnly(Box::new(ReadOnly { url: url.clone(), opened, _quiet: quiet })))
+        Ok(Source::ReadOnly(Box::new(ReadOnly { url: url.clone(), opened, quiet })))
     }
 
     pub(super) fn url(&self) -> &StoreUrl {
         match self {
             Source::Store(side) => &side.url,
+            Source::Lnd(marked) => &marked.url,
             Source::ReadOnly(source) => &source.url,
         }
     }
@@ -120,7 +142,20 @@ impl Source {
     pub(super) fn require(&self, target: &Transfer, source: &Identity) -> Result<Sealed, Failure> {
         let url = self.url();
         let found = match self {
-            Source::ReadOnly(source) => Identity::of(&source.url, &source.opened)?,
+            Source::ReadOnly(source) => {
+                let found = Identity::of(&source.url, &source.opened)?;
+                source.quiet.confirm(&source.url, &source.opened)?;
+                found
+            }
+            Source::Lnd(marked) => match &marked.text {
+                Some(text) if is_of(text, target) => return Ok(Sealed::Here),
+                Some(text) => {
+                    return Err(Failure::Content(format!(
+                        "{url} was migrated away before ({text})"
+                    )));
+                }
+                None => marked.session.identity().map_err(|error| marking(url, &error))?,
+            },
             Source::Store(side) => match &side.part {
                 Some(part) if part.stage == Stage::Moved && part.id == target.id => {
                     return Ok(Sealed::Here);
@@ -154,19 +189,47 @@ impl Source {
         }
     }
 
-    /// Keeps every node from opening the source, and says where its content went. lnd's databases
-    /// are left as they are.
-    pub(super) fn seal(&mut self, target: &Transfer, to: &StoreUrl) -> Result<(), Failure> {
-        let Source::Store(side) = self else { return Ok(()) };
-        // What it was before is kept, to be put back.
-        let detail = side.part.as_ref().map_or_else(Vec::new, Transfer::to_bytes).into();
-        let moved = Transfer { id: target.id, stage: Stage::Moved, other: to.to_string(), detail };
-        side.set_part(Some(moved))
+    /// Refuses a source that cannot be sealed, before anything is changed.
+    pub(super) fn require_sealable(&self, target: &Transfer, to: &StoreUrl) -> Result<(), Failure> {
+        match self {
+            Source::Lnd(marked) if marked.text.is_none() => {
+                let room = marked.session.require_room(&text(target, to));
+                room.map_err(|error| marking(&marked.url, &error))
+            }
+            _ => Ok(()),
+        }
     }
 
-    /// Makes the source what it was before it was sealed.
-    pub(super) fn unseal(&mut self) -> Result<(), Failure> {
-        let Source::Store(side) = self else { return Ok(()) };
+    /// Keeps every node from opening the source, and says where its content went. What is only read
+    /// is left as it is. Returns whether it was sealed.
+    pub(super) fn seal(self, target: &Transfer, to: &StoreUrl) -> Result<bool, Failure> {
+        match self {
+            Source::Store(mut side) => {
+                // What it was before is kept, to be put back.
+                let detail = side.part.as_ref().map_or_else(Vec::new, Transfer::to_bytes).into();
+                let (id, other) = (target.id, to.to_string());
+                side.set_part(Some(Transfer { id, stage: Stage::Moved, other, detail }))?;
+                Ok(true)
+            }
+            Source::Lnd(marked) => {
+                let Marked { url, session, .. } = *marked;
+                session.write(&text(target, to)).map_err(|error| marking(&url, &error))?;
+                Ok(true)
+            }
+            Source::ReadOnly(_) => Ok(false),
+        }
+    }
+
+    /// Makes the source, which `target` sealed, what it was before.
+    pub(super) fn unseal(self) -> Result<(), Failure> {
+        let mut side = match self {
+            Source::Store(side) => side,
+            Source::Lnd(marked) => {
+                let Marked { url, session, .. } = *marked;
+                return session.remove().map(drop).map_err(|error| marking(&url, &error));
+            }
+            Source::ReadOnly(_) => return Ok(()),
+        };
         let Some(part) = side.part.as_ref().filter(|part| part.stage == Stage::Moved) else {
             return Ok(());
         };
@@ -180,11 +243,45 @@ impl Source {
         side.set_part(before)
     }
 
-    /// Sequence number of the source once it is unsealed.
-    pub(super) fn seq_unsealed(&self) -> Option<u64> {
+    /// What the source, which was `copied`, will be told by once it is unsealed.
+    pub(super) fn identity_unsealed(&self, copied: &Identity) -> Result<Identity, Failure> {
         match self {
-            Source::Store(side) => Some(side.seq().0 + 1),
-            Source::ReadOnly(_) => None,
+            Source::Store(side) => Ok(Identity { seq: side.seq().0 + 1, ..copied.clone() }),
+            Source::Lnd(marked) => {
+                let found = marked.session.identity_unmarked();
+                found.map_err(|error| marking(&marked.url, &error))
+            }
+            Source::ReadOnly(_) => Ok(copied.clone()),
         }
+    }
+}
+
+/// The tombstone of a transfer.
+fn text(target: &Transfer, to: &StoreUrl) -> String {
+    format!("moved to {to} by chanstore {}", signature(target))
+}
+
+/// What tells the tombstone of a transfer from that of any other, and of other tools.
+fn signature(target: &Transfer) -> String {
+    format!("(transfer {})", target.id)
+}
+
+fn is_of(text: &str, target: &Transfer) -> bool {
+    text.ends_with(&signature(target))
+}
+
+/// Whether a database of lnd's has the tombstone of a transfer.
+fn is_marked(url: &StoreUrl, target: &Transfer) -> Result<bool, Failure> {
+    Ok(match opened::open(url, true)? {
+        Opened::Lnd(source) => source.tombstone().is_some_and(|text| is_of(text, target)),
+        Opened::Store(_) => false,
+    })
+}
+
+/// Sorts a failure to mark a database.
+fn marking(url: &StoreUrl, error: &TombstoneError) -> Failure {
+    match error.is_content() {
+        true => Failure::content(url, error),
+        false => Failure::access(url, error),
     }
 }

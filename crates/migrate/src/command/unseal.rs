@@ -3,7 +3,7 @@
 use channelcoord::Stage;
 use serde::Serialize;
 
-use super::activate::require_copy;
+use super::activate::{require_copy, require_ours};
 use super::begun::journal;
 use super::side::{Sealed, Side, Source};
 use super::site::{Site, UrlSite};
@@ -41,10 +41,11 @@ pub fn unseal(from: &StoreUrl, to: &StoreUrl) -> Result<UnsealReport, Failure> {
 /// # Errors
 /// As for [`unseal`].
 pub fn unseal_at(from: &dyn Site, to: &dyn Site) -> Result<UnsealReport, Failure> {
+    require_ours(to)?;
     // Both sides are held before one is changed.
     let mut target = Side::take(to)?;
-    let mut source = Source::take(from)?;
     let found = require_copy(&target)?.clone();
+    let source = Source::take(from, &found, false)?;
     let mut journal = journal(&target.url, &found)?;
     let sealed = source.require(&found, &journal.source)?;
     let mut deactivated = false;
@@ -60,18 +61,19 @@ pub fn unseal_at(from: &dyn Site, to: &dyn Site) -> Result<UnsealReport, Failure
             )));
         }
         // What the source will stand at, so that the copy is known as one of it afterwards.
-        if let (Sealed::Here, Some(seq)) = (sealed, source.seq_unsealed()) {
-            journal.source.seq = seq;
+        if sealed == Sealed::Here {
+            journal.source = source.identity_unsealed(&journal.source)?;
         }
         target.set_part(Some(journal.at(Stage::Complete)))?;
         deactivated = true;
     }
+    let source_url = source.url().to_string();
     if sealed == Sealed::Here {
         source.unseal()?;
     }
     Ok(UnsealReport {
         transfer: found.id.to_string(),
-        in_use: source.url().to_string(),
+        in_use: source_url,
         copy: target.url.to_string(),
         deactivated,
         unsealed: sealed == Sealed::Here,

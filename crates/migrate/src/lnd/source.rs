@@ -247,6 +247,14 @@ pub struct Walk<'a> {
     path: Path,
 }
 
+impl<'a> Walk<'a> {
+    /// Walks everything below the top level that belongs to channel state and link nodes and is not
+    /// refused.
+    pub(crate) fn of(root: &Bucket<'a>, refused: &'a Refused) -> Walk<'a> {
+        Walk { refused, stack: vec![root.entries()], path: Path::new() }
+    }
+}
+
 impl Iterator for Walk<'_> {
     type Item = Result<LndEntry, ReadError>;
 

@@ -9,6 +9,7 @@ use pollster::block_on;
 
 use crate::bolt_writer::{Node, Tree};
 use crate::command::{Desk, fixture};
+use crate::kv;
 use crate::stopping::{Silent, Stop, Stopper, StoppingSite, content, transfer, url};
 
 /// Stops that a copy has to survive, at least.
@@ -94,6 +95,21 @@ const KEPT: [&[u8]; 9] = [
 
 /// A database with every kind of content, few channels and short logs, so that it is read fast.
 pub(crate) fn lnd(desk: &Desk) -> StoreUrl {
+    let path = desk.0.path().join("channel.db");
+    std::fs::write(&path, small().to_file()).unwrap();
+    url(&format!("lnd-bolt:{}", path.display()))
+}
+
+/// The same in SQLite.
+#[allow(dead_code, reason = "not every file of tests needs it")]
+pub(crate) fn lnd_sqlite(desk: &Desk) -> StoreUrl {
+    let path = desk.0.path().join("channel.sqlite");
+    kv::write(&path, &kv::rows(&small(), kv::Order::Walk), 4096);
+    url(&format!("lnd-sqlite:{}", path.display()))
+}
+
+/// What is in it.
+pub(crate) fn small() -> Tree {
     let mut tree = Tree::read(&fixture("legacy31.db"));
     tree.nodes.retain(|name, _| KEPT.contains(&name.as_slice()));
     for (name, node) in &mut tree.nodes {
@@ -105,9 +121,7 @@ pub(crate) fn lnd(desk: &Desk) -> StoreUrl {
             }
         }
     }
-    let path = desk.0.path().join("channel.db");
-    std::fs::write(&path, tree.to_file()).unwrap();
-    url(&format!("lnd-bolt:{}", path.display()))
+    tree
 }
 
 /// Keeps a few entries of each bucket of buckets, and of each long one of values.

@@ -1,21 +1,31 @@
 //! Which of a copy and its source is in use.
 
+use std::path::{Path, PathBuf};
+
 use channelcoord::{Store, StoreOptions};
 use chanstate::facet::ChannelSetupStore;
-use migrate::command::{self, ActivateOptions, copy};
+use migrate::command::{self, ActivateOptions, CopyOptions, copy};
+use migrate::lnd::tombstone::{self, Home};
 use migrate::opened::{self, Failure};
 use migrate::url::StoreUrl;
 use pollster::block_on;
 
-use crate::command::Desk;
-use crate::handover::{is_usable, survives_every_stop_of_a_handover};
+use crate::command::{Desk, fixture};
+use crate::handover::{Handover, is_usable, survives_every_stop_of_a_handover};
+use crate::kv;
 use crate::stopping::{Silent, transfer, url};
-use crate::stops::{lnd, options, store};
+use crate::stops::{lnd, lnd_sqlite, options, store};
 
 /// A source, and a complete copy of it.
 fn pair(desk: &Desk, source: &str, target: &str) -> (StoreUrl, StoreUrl) {
     let from = match source {
         "lnd-bolt" => lnd(desk),
+        "lnd-sqlite" => lnd_sqlite(desk),
+        "archive" => {
+            let from = url(&desk.url("archive", "source"));
+            store(desk, &from);
+            from
+        }
         engine => {
             let from = url(&desk.url(engine, "source"));
             store(desk, &from);
@@ -79,11 +89,20 @@ fn use_as_node(name: &StoreUrl) {
 
 #[test]
 fn a_handover_goes_on_after_any_stop() {
-    for source in ["lnd-bolt", "redb", "sqlite"] {
+    for (source, seal) in [
+        ("lnd-bolt", false),
+        ("lnd-bolt", true),
+        ("lnd-sqlite", false),
+        ("lnd-sqlite", true),
+        ("archive", false),
+        ("archive", true),
+        ("redb", false),
+        ("sqlite", true),
+    ] {
         for target in ["redb", "sqlite"] {
             let desk = Desk::new();
             let (from, to) = pair(&desk, source, target);
-            survives_every_stop_of_a_handover(&from, &to);
+            survives_every_stop_of_a_handover(&Handover { from: &from, to: &to, seal });
         }
     }
 }
@@ -180,4 +199,155 @@ fn lnd_s_database_is_not_changed() {
     drop(held);
     unseal(&from, &to).unwrap();
     assert!(std::fs::read(&path).unwrap() == before);
+}
+
+fn sealed(from: &StoreUrl, to: &StoreUrl) -> Result<bool, Failure> {
+    command::activate(from, to, ActivateOptions { seal_source: true }).map(|report| report.sealed)
+}
+
+/// Writes into lnd's database something that belongs to channel state, as a run of lnd does.
+fn run_lnd(desk: &Desk, engine: &str) {
+    if engine == "lnd-bolt" {
+        // Any transaction has another number.
+        let home = Home::Bolt(&desk.0.path().join("channel.db"));
+        tombstone::write(home, "for a moment").unwrap();
+        tombstone::remove(home).unwrap();
+    } else {
+        let shell = kv::connect(&desk.0.path().join("channel.sqlite"));
+        let changed = shell.execute(
+            "update channeldb_kv set value = value || x'00' where id = \
+             (select max(id) from channeldb_kv where value is not null)",
+            [],
+        );
+        assert_eq!(changed.unwrap(), 1);
+    }
+}
+
+fn home<'a>(desk: &Desk, engine: &str, path: &'a mut PathBuf) -> Home<'a> {
+    let (file, home): (_, fn(&'a Path) -> Home<'a>) = match engine {
+        "lnd-bolt" => ("channel.db", |path| Home::Bolt(path)),
+        _ => ("channel.sqlite", |path| Home::Sqlite(path)),
+    };
+    *path = desk.0.path().join(file);
+    home(path)
+}
+
+const OF_LND: [&str; 2] = ["lnd-bolt", "lnd-sqlite"];
+
+#[test]
+fn a_database_of_lnd_that_was_written_is_not_replaced() {
+    for engine in OF_LND {
+        let desk = Desk::new();
+        let (from, to) = pair(&desk, engine, "sqlite");
+        run_lnd(&desk, engine);
+        refused(activate(&from, &to), "was written since; nothing was changed");
+        refused(sealed(&from, &to), "was written since; nothing was changed");
+        assert!(is_usable(&from) && !is_usable(&to), "{engine}");
+    }
+}
+
+#[test]
+fn a_database_of_lnd_that_was_written_after_it_was_unsealed_is_not_replaced() {
+    for engine in OF_LND {
+        let desk = Desk::new();
+        let (from, to) = pair(&desk, engine, "redb");
+        assert!(sealed(&from, &to).unwrap());
+        assert!(unseal(&from, &to).unwrap());
+        run_lnd(&desk, engine);
+        refused(sealed(&from, &to), "was written since; nothing was changed");
+        assert!(is_usable(&from) && !is_usable(&to), "{engine}");
+    }
+}
+
+#[test]
+fn the_tombstone_of_another_move_stays() {
+    for engine in OF_LND {
+        let desk = Desk::new();
+        let (from, to) = pair(&desk, engine, "sqlite");
+        let second = url(&desk.url("redb", "second"));
+        copy_to(&from, &second);
+        assert!(sealed(&from, &to).unwrap());
+        // One of another copy.
+        refused(sealed(&from, &second), "migrated away before (moved to sqlite:");
+        refused(activate(&from, &second), "is not the store that was copied");
+        refused(unseal(&from, &second), "is not the store that was copied");
+        assert!(!is_usable(&from) && !is_usable(&second) && is_usable(&to), "{engine}");
+        unseal(&from, &to).unwrap();
+        // One of another tool.
+        let mut path = PathBuf::new();
+        let home = home(&desk, engine, &mut path);
+        tombstone::write(home, "lndinit").unwrap();
+        refused(sealed(&from, &to), "migrated away before (lndinit)");
+        refused(unseal(&from, &to), "is not the store that was copied");
+        assert_eq!(tombstone::remove(home).unwrap().as_deref(), Some("lndinit"));
+        assert!(!is_usable(&to), "{engine}");
+    }
+}
+
+#[test]
+fn a_sealed_database_is_opened_by_its_own_transfer_alone_and_its_copy_stays_usable() {
+    for engine in OF_LND {
+        let desk = Desk::new();
+        let (from, to) = pair(&desk, engine, "sqlite");
+        sealed(&from, &to).unwrap();
+        use_as_node(&to);
+        refused(unseal(&from, &to), "was written since it was activated");
+        // Sealed as it is, activating once more finds it in use.
+        assert!(activate(&from, &to).unwrap());
+        assert!(!is_usable(&from) && is_usable(&to), "{engine}");
+    }
+}
+
+#[test]
+fn a_database_that_lnd_has_open_is_not_sealed() {
+    let desk = Desk::new();
+    let (from, to) = pair(&desk, "lnd-bolt", "sqlite");
+    let reader = std::fs::File::open(desk.0.path().join("channel.db")).unwrap();
+    reader.lock_shared().unwrap();
+    is_held(sealed(&from, &to));
+    assert!(!is_usable(&to));
+    drop(reader);
+    let desk = Desk::new();
+    let (from, to) = pair(&desk, "lnd-sqlite", "sqlite");
+    let lnd = kv::connect(&desk.0.path().join("channel.sqlite"));
+    lnd.execute_batch("begin immediate").unwrap();
+    is_held(sealed(&from, &to));
+    assert!(!is_usable(&to));
+    lnd.execute_batch("rollback").unwrap();
+}
+
+#[test]
+fn a_damaged_database_is_not_sealed() {
+    let desk = Desk::new();
+    let from = url(&format!("lnd-bolt:{}", fixture("damaged/page.db").display()));
+    let Ok(source) = opened::open(&from, false) else { panic!("cannot be opened") };
+    let to = url(&desk.url("sqlite", "copy"));
+    let options = CopyOptions { skip_damaged: true, ..options() };
+    copy(&from, &source, &to, options, &Silent).unwrap();
+    drop(source);
+    let before = std::fs::read(fixture("damaged/page.db")).unwrap();
+    refused(sealed(&from, &to), "damaged");
+    assert!(!is_usable(&to));
+    assert!(std::fs::read(fixture("damaged/page.db")).unwrap() == before);
+    activate(&from, &to).unwrap();
+}
+
+#[test]
+fn an_archive_is_a_source_and_never_in_use() {
+    let desk = Desk::new();
+    let (from, to) = pair(&desk, "archive", "sqlite");
+    for result in [activate(&to, &from), sealed(&to, &from), unseal(&to, &from)] {
+        let Err(Failure::Usage(why)) = result else { panic!("{result:?}") };
+        assert!(why.contains("is an archive, which no node opens"), "{why}");
+    }
+    // Another archive of the same content will do, and one of other content will not.
+    let again = url(&desk.url("archive", "again"));
+    copy_to(&from, &again);
+    std::fs::remove_file(desk.0.path().join("source")).unwrap();
+    let other = url(&desk.url("archive", "other"));
+    let empty = url(&format!("lnd-bolt:{}", fixture("empty.db").display()));
+    copy_to(&empty, &other);
+    refused(activate(&other, &to), "is not the store that was copied");
+    assert!(!activate(&again, &to).unwrap());
+    assert!(is_usable(&to));
 }

@@ -22,6 +22,7 @@ use super::codec::keys::bucket::TOMBSTONE;
 use super::tree::sql::{EngineError, OpenError as SqlOpenError, Place};
 use super::tree::{Damage, ReadError};
 use crate::bolt::{EditError, OpenError};
+use crate::identity::Identity;
 use crate::url::{Engine, StoreUrl};
 
 /// A database of lnd.
@@ -98,11 +99,7 @@ pub fn write(home: Home<'_>, text: &str) -> Result<(), TombstoneError> {
     if text.is_empty() {
         return Err(TombstoneError::Empty);
     }
-    match home {
-        Home::Bolt(path) => bolt::write(path, text),
-        Home::Sqlite(path) => sql::Session::sqlite(path)?.write(text),
-        Home::Postgres(place) => sql::Session::postgres(place)?.write(text),
-    }
+    Session::open(home)?.write(text)
 }
 
 /// Removes the mark, with its bucket, so that lnd starts again; returns its text, or `None` if there was
@@ -115,10 +112,77 @@ pub fn write(home: Home<'_>, text: &str) -> Result<(), TombstoneError> {
 /// Any [`TombstoneError`] but `Empty` and `Tombstoned`. Nothing is written but after `Edit` and `Engine`,
 /// as they say.
 pub fn remove(home: Home<'_>) -> Result<Option<String>, TombstoneError> {
-    match home {
-        Home::Bolt(path) => bolt::remove(path),
-        Home::Sqlite(path) => sql::Session::sqlite(path)?.remove(),
-        Home::Postgres(place) => sql::Session::postgres(place)?.remove(),
+    Session::open(home)?.remove()
+}
+
+/// A sound database that nobody else writes, from when it is opened until it is changed or dropped.
+pub(crate) struct Session(Inner);
+
+enum Inner {
+    Bolt(bolt::Session),
+    Sql(sql::Session),
+}
+
+impl Session {
+    /// Opens and locks a database, and looks for damage.
+    pub(crate) fn open(home: Home<'_>) -> Result<Session, TombstoneError> {
+        Ok(Session(match home {
+            Home::Bolt(path) => Inner::Bolt(bolt::Session::open(path)?),
+            Home::Sqlite(path) => Inner::Sql(sql::Session::sqlite(path)?),
+            Home::Postgres(place) => Inner::Sql(sql::Session::postgres(place)?),
+        }))
+    }
+
+    /// The text of the mark.
+    pub(crate) fn text(&self) -> Result<Option<String>, TombstoneError> {
+        let found = match &self.0 {
+            Inner::Bolt(session) => session.find()?,
+            Inner::Sql(session) => session.find()?,
+        };
+        Ok(match found {
+            Found::Mark(text) => Some(text),
+            Found::Nothing | Found::NoMark => None,
+        })
+    }
+
+    /// What the database is told by, as it stands.
+    pub(crate) fn identity(&self) -> Result<Identity, TombstoneError> {
+        match &self.0 {
+            Inner::Bolt(session) => session.identity(),
+            Inner::Sql(session) => session.identity(),
+        }
+    }
+
+    /// What it will be told by once the mark is removed.
+    pub(crate) fn identity_unmarked(&self) -> Result<Identity, TombstoneError> {
+        match &self.0 {
+            Inner::Bolt(session) => session.identity_unmarked(),
+            Inner::Sql(session) => session.identity_unmarked(),
+        }
+    }
+
+    /// Refuses a text that has no room. A table has room for any.
+    pub(crate) fn require_room(&self, text: &str) -> Result<(), TombstoneError> {
+        match &self.0 {
+            Inner::Bolt(session) => session.require_room(text),
+            Inner::Sql(_) => Ok(()),
+        }
+    }
+
+    /// As [`write`].
+    pub(crate) fn write(self, text: &str) -> Result<(), TombstoneError> {
+        match self.0 {
+            Inner::Bolt(session) => session.write(text),
+            Inner::Sql(session) => session.write(text),
+        }
+    }
+
+    /// As [`remove`].
+    pub(crate) fn remove(self) -> Result<Option<String>, TombstoneError> {
+        match self.0 {
+            Inner::Bolt(session) => session.remove(),
+            Inner::Sql(session) => session.remove(),
+        }
     }
 }
 
@@ -151,6 +215,23 @@ impl Found {
         match self {
             Found::Mark(text) => Err(TombstoneError::Tombstoned(text)),
             Found::Nothing | Found::NoMark => Ok(()),
+        }
+    }
+}
+
+impl TombstoneError {
+    /// Whether the database is not one to be changed, rather than cannot be read or written now.
+    pub(crate) fn is_content(&self) -> bool {
+        use TombstoneError::{
+            Bolt, Damaged, Edit, Empty, Engine, InUse, Occupied, Read, Sql, Tombstoned,
+        };
+        match self {
+            Empty | Tombstoned(_) | Occupied | Damaged { .. } => true,
+            Read(error) => matches!(error, ReadError::Damaged(_)),
+            Edit(EditError::File(_) | EditError::Write(_)) => false,
+            Edit(_) => true,
+            Sql(error) => !matches!(error, SqlOpenError::Engine(_) | SqlOpenError::NotAFile),
+            InUse(_) | Bolt(_) | Engine(_) => false,
         }
     }
 }

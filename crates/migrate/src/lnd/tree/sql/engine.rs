@@ -31,6 +31,9 @@ pub(super) trait Engine: fmt::Debug + Send + Sync {
 
     /// What tells that the table is not any more what the snapshot shows.
     fn moved(&self) -> Result<Option<String>, EngineError>;
+
+    /// Ends the transaction, and makes durable what was written in it.
+    fn commit(&self) -> Result<(), EngineError>;
 }
 
 /// One value of a row.

@@ -36,7 +36,6 @@ pub(crate) use self::engine::Cell;
 pub use self::engine::EngineError;
 pub use self::postgres::Place;
 pub(crate) use self::sqlite::holds_tree;
-pub(crate) use self::write::WriteSession;
 
 /// Why a database cannot be used at all.
 #[derive(Debug, Error)]
@@ -115,16 +114,16 @@ impl SqlTree {
         Ok(SqlTree { table, survey, damaged })
     }
 
-    pub(super) fn root(&self) -> Bucket<'_> {
+    pub(crate) fn root(&self) -> Bucket<'_> {
         Bucket::root(self)
     }
 
     /// What the look at all rows found.
-    pub(super) fn survey(&self) -> &Survey {
+    pub(crate) fn survey(&self) -> &Survey {
         &self.survey
     }
 
-    pub(super) fn in_use(&self) -> Result<Option<String>, EngineError> {
+    pub(crate) fn in_use(&self) -> Result<Option<String>, EngineError> {
         self.table.engine.in_use()
     }
 

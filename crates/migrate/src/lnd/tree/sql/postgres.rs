@@ -16,7 +16,6 @@ use tokio::sync::Mutex;
 
 use super::OpenError;
 use super::engine::{Cell, Engine, EngineCause, EngineError, Row};
-use super::write::Writing;
 
 /// What columns must be, since PostgreSQL sorts and compares by type.
 const COLUMNS: [(&str, &str); 5] = [
@@ -42,6 +41,9 @@ const AHEAD: &str = "set local enable_seqscan = off; set local enable_bitmapscan
 
 /// How a job begins that sees one state.
 const READING: &str = "begin isolation level repeatable read read only";
+
+/// How a job begins that changes the table. What was committed before it was locked is seen.
+const WRITING: &str = "begin isolation level read committed read write";
 
 /// Plans for statements over all rows.
 const WHOLE: &str = "set local enable_seqscan = on; set local enable_bitmapscan = on; \
@@ -115,6 +117,17 @@ impl fmt::Debug for Place {
 pub(super) fn open(place: &Place) -> Result<impl Engine + use<>, OpenError> {
     let session = Session::begin(&place.server, READING)?;
     let (place, table) = (place.clone(), place.quoted());
+    Ok(Server { session, place, table })
+}
+
+/// Connects, and locks the table in a transaction that may write. Whoever else writes it is not waited
+/// for.
+pub(super) fn open_to_write(place: &Place) -> Result<impl Engine + use<>, OpenError> {
+    let session = Session::begin(&place.server, WRITING)?;
+    let (place, table) = (place.clone(), place.quoted());
+    // A weaker setting of the role would make a commit return before it is durable.
+    session.set("set local synchronous_commit = on")?;
+    session.rows(&format!("lock table {table} in exclusive mode nowait"), &[])?;
     Ok(Server { session, place, table })
 }
 
@@ -282,42 +295,7 @@ impl Engine for Server {
         let now = self.print(&Session::begin(&self.place.server, READING)?)?;
         Ok((before.is_none() || now != before).then(|| "its rows changed".to_owned()))
     }
-}
-
-/// A connection that writes, in a transaction.
-#[derive(Debug)]
-pub(super) struct Writer {
-    session: Session,
-    table: String,
-}
-
-impl Writer {
-    /// Locks the table. Whoever else writes it is not waited for.
-    pub(super) fn begin(place: &Place) -> Result<Writer, EngineError> {
-        let session =
-            Session::begin(&place.server, "begin isolation level read committed read write")?;
-        let table = place.quoted();
-        // A weaker setting of the role would make a commit return before it is durable.
-        session.set("set local synchronous_commit = on")?;
-        session.rows(&format!("lock table {table} in exclusive mode nowait"), &[])?;
-        Ok(Writer { session, table })
-    }
-}
-
-impl Writing for Writer {
-    fn table(&self) -> &str {
-        &self.table
-    }
-
-    fn rows(&self, text: &str, parameters: &[Cell]) -> Result<Vec<Row>, EngineError> {
-        self.session.rows(text, parameters)
-    }
-
-    fn in_use(&self) -> Result<Option<String>, EngineError> {
-        Ok(None)
-    }
-
-    fn commit(self: Box<Self>) -> Result<(), EngineError> {
+    fn commit(&self) -> Result<(), EngineError> {
         self.session.set("commit")
     }
 }

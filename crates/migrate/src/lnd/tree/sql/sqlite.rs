@@ -19,7 +19,6 @@ use url::Url;
 
 use super::OpenError;
 use super::engine::{Cell, Engine, EngineError, Row};
-use super::write::Writing;
 
 /// lnd's name for the table with channel state; other tables of the file are other databases.
 const TABLE: &str = "channeldb_kv";
@@ -68,6 +67,40 @@ struct Part {
 /// Opens a file and takes a snapshot.
 pub(super) fn open(path: &Path) -> Result<impl Engine + use<>, OpenError> {
     let sqlite = look_into(path)?;
+    sqlite.require_structure()?;
+    Ok(sqlite)
+}
+
+/// Opens a file that is there, in a transaction that may write. Whoever else has it open is not waited
+/// for.
+pub(super) fn open_to_write(path: &Path) -> Result<impl Engine + use<>, OpenError> {
+    let failed = || EngineError::doing::<io::Error>("cannot open the file");
+    let kind = fs::metadata(path).map_err(failed())?;
+    if !kind.is_file() {
+        return Err(OpenError::NotAFile);
+    }
+    if kind.len() == 0 {
+        return Err(OpenError::Empty);
+    }
+    let path = path.canonicalize().map_err(failed())?;
+    let file = File::open(&path).map_err(failed())?;
+    let begin = || -> rusqlite::Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&path, flags)?;
+        connection.pragma_update(None, "busy_timeout", 0)?;
+        connection.pragma_update(None, "cache_size", CACHE)?;
+        // FULL, also where a plain sync does not reach the disk (macOS).
+        connection.pragma_update(None, "synchronous", 2)?;
+        connection.pragma_update(None, "fullfsync", 1)?;
+        connection.pragma_update(None, "trusted_schema", 0)?;
+        connection.pragma_update(None, "cell_size_check", 1)?;
+        connection.pragma_update(None, "foreign_keys", 1)?;
+        connection.execute_batch("begin exclusive")?;
+        Ok(connection)
+    };
+    let begun = begin().map_err(EngineError::doing("cannot open the database to write"))?;
+    let before = Print::of(&file, &path).map_err(failed())?;
+    let sqlite = Sqlite { connection: Mutex::new(begun), path, file, before, _copy: None };
     sqlite.require_structure()?;
     Ok(sqlite)
 }
@@ -279,6 +312,10 @@ impl Engine for Sqlite {
         let now = now.map_err(EngineError::doing("cannot look at the file again"))?;
         Ok((now != self.before).then(|| "the file or its log was written".to_owned()))
     }
+
+    fn commit(&self) -> Result<(), EngineError> {
+        self.connection().execute_batch("commit").map_err(EngineError::doing("cannot commit"))
+    }
 }
 
 impl Print {
@@ -310,53 +347,5 @@ impl ToSql for Cell {
             Cell::Bytes(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
             Cell::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
         })
-    }
-}
-
-/// A connection that writes, in a transaction.
-#[derive(Debug)]
-pub(super) struct Writer {
-    // Dropped first, as above.
-    connection: Connection,
-    file: File,
-}
-
-impl Writer {
-    /// Opens a file that is there. Whoever else has it open is not waited for.
-    pub(super) fn begin(path: &Path) -> Result<Writer, EngineError> {
-        let file = File::open(path).map_err(EngineError::doing("cannot open the file"))?;
-        let begin = || -> rusqlite::Result<Connection> {
-            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-            let connection = Connection::open_with_flags(path, flags)?;
-            connection.pragma_update(None, "busy_timeout", 0)?;
-            // FULL, also where a plain sync does not reach the disk (macOS).
-            connection.pragma_update(None, "synchronous", 2)?;
-            connection.pragma_update(None, "fullfsync", 1)?;
-            connection.pragma_update(None, "trusted_schema", 0)?;
-            connection.pragma_update(None, "foreign_keys", 1)?;
-            connection.execute_batch("begin exclusive")?;
-            Ok(connection)
-        };
-        let begun = begin().map_err(EngineError::doing("cannot open the database to write"));
-        Ok(Writer { connection: begun?, file })
-    }
-}
-
-impl Writing for Writer {
-    fn table(&self) -> &str {
-        TABLE
-    }
-
-    fn rows(&self, text: &str, parameters: &[Cell]) -> Result<Vec<Row>, EngineError> {
-        ask(&self.connection, text, parameters)
-    }
-
-    fn in_use(&self) -> Result<Option<String>, EngineError> {
-        user_of(&self.file)
-    }
-
-    fn commit(self: Box<Self>) -> Result<(), EngineError> {
-        let committed = self.connection.execute_batch("commit");
-        committed.map_err(EngineError::doing("cannot commit"))
     }
 }

@@ -1,77 +1,59 @@
 //! A transaction that changes one top-level bucket of lnd's table.
 //!
-//! Locks keep everybody else out from its first statement to its end.
+//! Locks keep every other writer out from its first statement to its end, so that what is read in it is
+//! what is changed.
 
 use std::path::Path;
 
 use super::engine::{Cell, EngineCause, EngineError, Row};
-use super::{Place, postgres, sqlite};
-
-/// A transaction. Nothing of it is stored unless it is committed.
-#[derive(Debug)]
-pub(crate) struct WriteSession {
-    engine: Box<dyn Writing>,
-}
-
-/// A database in a transaction that may write.
-pub(super) trait Writing: std::fmt::Debug {
-    /// The table, quoted for statements.
-    fn table(&self) -> &str;
-
-    /// Runs a statement, as [`Engine::rows`](super::engine::Engine::rows).
-    fn rows(&self, text: &str, parameters: &[Cell]) -> Result<Vec<Row>, EngineError>;
-
-    /// Who else has the database open, as far as that can be told.
-    fn in_use(&self) -> Result<Option<String>, EngineError>;
-
-    /// Makes everything durable.
-    fn commit(self: Box<Self>) -> Result<(), EngineError>;
-}
+use super::{OpenError, Place, SqlTree, postgres, sqlite};
 
 /// A key and its value.
 pub(crate) type Inside = (Vec<u8>, Option<Vec<u8>>);
 
-impl WriteSession {
-    pub(crate) fn sqlite(path: &Path) -> Result<WriteSession, EngineError> {
-        Ok(WriteSession { engine: Box::new(sqlite::Writer::begin(path)?) })
+/// A tree in a transaction. Nothing of it is stored unless it is committed.
+impl SqlTree {
+    /// As [`SqlTree::open_sqlite`], to be written.
+    pub(crate) fn open_sqlite_to_write(path: &Path) -> Result<SqlTree, OpenError> {
+        SqlTree::open(sqlite::open_to_write(path)?)
     }
 
-    pub(crate) fn postgres(place: &Place) -> Result<WriteSession, EngineError> {
-        Ok(WriteSession { engine: Box::new(postgres::Writer::begin(place)?) })
+    /// As [`SqlTree::open_postgres`], to be written.
+    pub(crate) fn open_postgres_to_write(place: &Place) -> Result<SqlTree, OpenError> {
+        SqlTree::open(postgres::open_to_write(place)?)
     }
 
-    /// Who else has the database open, as far as that can be told.
-    pub(crate) fn in_use(&self) -> Result<Option<String>, EngineError> {
-        self.engine.in_use()
+    fn run(&self, text: &str, parameters: &[Cell]) -> Result<Vec<Row>, EngineError> {
+        self.table.engine.rows(text, parameters)
     }
 
     /// The entries of a top-level bucket; `None` if there is none. An entry that is a bucket has no
     /// value.
     pub(crate) fn inside(&self, name: &[u8]) -> Result<Option<Vec<Inside>>, EngineError> {
-        let table = self.engine.table();
+        let table = self.table.engine.table();
         let name = [Cell::Bytes(name.to_vec())];
         let bucket = format!("select id from {table} where parent_id is null and key = $1");
-        if self.engine.rows(&bucket, &name)?.is_empty() {
+        if self.run(&bucket, &name)?.is_empty() {
             return Ok(None);
         }
         let inside =
             format!("select key, value from {table} where parent_id in ({bucket}) limit 2");
-        let rows = self.engine.rows(&inside, &name)?;
+        let rows = self.run(&inside, &name)?;
         let entry = |mut row: Row| (row.bytes().unwrap_or_default(), row.bytes());
         Ok(Some(rows.into_iter().map(entry).collect()))
     }
 
     /// Deletes a top-level bucket and the values in it.
     pub(crate) fn clear(&self, name: &[u8]) -> Result<(), EngineError> {
-        let table = self.engine.table();
+        let table = self.table.engine.table();
         let name = [Cell::Bytes(name.to_vec())];
         let inside = format!(
             "delete from {table} where parent_id in \
              (select id from {table} where parent_id is null and key = $1)"
         );
-        self.engine.rows(&inside, &name)?;
+        self.run(&inside, &name)?;
         let bucket = format!("delete from {table} where parent_id is null and key = $1");
-        self.engine.rows(&bucket, &name).map(drop)
+        self.run(&bucket, &name).map(drop)
     }
 
     /// Inserts a row; returns its number.
@@ -81,18 +63,18 @@ impl WriteSession {
         key: Cell,
         value: Cell,
     ) -> Result<i64, EngineError> {
-        let table = self.engine.table();
+        let table = self.table.engine.table();
         let returned = match (parent, value) {
             (None, Cell::Null) => {
                 let text = format!("insert into {table} (key) values ($1) returning id");
-                self.engine.rows(&text, &[key])
+                self.run(&text, &[key])
             }
             (parent, value) => {
                 let text = format!(
                     "insert into {table} (key, value, parent_id) values ($1, $2, $3) returning id"
                 );
                 let parent = parent.map_or(Cell::Null, Cell::Integer);
-                self.engine.rows(&text, &[key, value, parent])
+                self.run(&text, &[key, value, parent])
             }
         };
         let id = returned?.into_iter().next().and_then(|mut row| row.integer());
@@ -100,7 +82,7 @@ impl WriteSession {
     }
 
     /// Makes everything durable.
-    pub(crate) fn commit(self) -> Result<(), EngineError> {
-        self.engine.commit()
+    pub(crate) fn commit(&self) -> Result<(), EngineError> {
+        self.table.engine.commit()
     }
 }
