@@ -61,8 +61,7 @@ impl BoltFile {
             let (first, last) = (start.max(at), start.saturating_add(bytes.len() as u64).min(end));
             if first < last {
                 let within = |from: u64| (first - from) as usize..(last - from) as usize;
-                if let (Some(to), Some(from)) =
-                    (page.get_mut(within(at)), bytes.get(within(start)))
+                if let (Some(to), Some(from)) = (page.get_mut(within(at)), bytes.get(within(start)))
                 {
                     to.copy_from_slice(from);
                 }

@@ -150,7 +150,9 @@ impl Source {
             Source::Lnd(marked) => match &marked.text {
                 Some(text) if is_of(text, target) => return Ok(Sealed::Here),
                 Some(text) => {
-                    return Err(Failure::Content(format!("{url} was migrated away before ({text})")));
+                    return Err(Failure::Content(format!(
+                        "{url} was migrated away before ({text})"
+                    )));
                 }
                 None => marked.session.identity().map_err(|error| marking(url, &error))?,
             },
@@ -188,11 +190,7 @@ impl Source {
     }
 
     /// Refuses a source that cannot be sealed, before anything is changed.
-    pub(super) fn require_sealable(
-        &self,
-        target: &Transfer,
-        to: &StoreUrl,
-    ) -> Result<(), Failure> {
+    pub(super) fn require_sealable(&self, target: &Transfer, to: &StoreUrl) -> Result<(), Failure> {
         match self {
             Source::Lnd(marked) if marked.text.is_none() => {
                 let room = marked.session.require_room(&text(target, to));

@@ -222,7 +222,9 @@ impl Found {
 impl TombstoneError {
     /// Whether the database is not one to be changed, rather than cannot be read or written now.
     pub(crate) fn is_content(&self) -> bool {
-        use TombstoneError::{Bolt, Damaged, Edit, Empty, Engine, InUse, Occupied, Read, Sql, Tombstoned};
+        use TombstoneError::{
+            Bolt, Damaged, Edit, Empty, Engine, InUse, Occupied, Read, Sql, Tombstoned,
+        };
         match self {
             Empty | Tombstoned(_) | Occupied | Damaged { .. } => true,
             Read(error) => matches!(error, ReadError::Damaged(_)),
