@@ -8,17 +8,14 @@
 )]
 
 #[path = "common/command.rs"]
-#[allow(dead_code, reason = "not every file of tests needs everything")]
 mod command;
 #[path = "postgres_killed/crashes.rs"]
 #[allow(dead_code, reason = "not every file of tests needs everything")]
 mod crashes;
-#[path = "postgres/database.rs"]
-#[allow(dead_code, reason = "not every file of tests needs everything")]
+#[path = "common/database.rs"]
 mod database;
 #[path = "common/kills.rs"]
 #[allow(dead_code, reason = "not every file of tests needs everything")]
 mod kills;
 #[path = "common/stopping.rs"]
-#[allow(dead_code, reason = "not every file of tests needs everything")]
 mod stopping;

@@ -7,13 +7,10 @@
 )]
 
 #[path = "common/bolt_writer.rs"]
-#[allow(dead_code, reason = "not every file of tests needs everything")]
 mod bolt_writer;
 #[path = "common/command.rs"]
-#[allow(dead_code, reason = "not every file of tests needs everything")]
 mod command;
-#[path = "postgres/database.rs"]
-#[allow(dead_code, reason = "not every file of tests needs everything")]
+#[path = "common/database.rs"]
 mod database;
 #[path = "postgres_resume/each_commit.rs"]
 #[allow(dead_code, reason = "not every file of tests needs everything")]
@@ -25,14 +22,12 @@ mod handover;
 #[allow(dead_code, reason = "not every file of tests needs everything")]
 mod handovers;
 #[path = "common/kv.rs"]
-#[allow(dead_code, reason = "not every file of tests needs everything")]
 mod kv;
 #[path = "common/stopping.rs"]
-#[allow(dead_code, reason = "not every file of tests needs everything")]
 mod stopping;
 #[path = "common/stops.rs"]
 #[allow(dead_code, reason = "not every file of tests needs everything")]
 mod stops;
-#[path = "postgres/table.rs"]
+#[path = "common/table.rs"]
 #[allow(dead_code, reason = "not every file of tests needs everything")]
 mod table;
