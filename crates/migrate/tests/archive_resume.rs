@@ -11,6 +11,8 @@ mod command;
 mod each_stop;
 #[path = "archive_resume/half.rs"]
 mod half;
+#[path = "common/kv.rs"]
+mod kv;
 #[path = "archive_resume/refused.rs"]
 mod refused;
 #[path = "archive_resume/site.rs"]
