@@ -106,7 +106,7 @@ enum Command {
     /// Until then no node opens the copy; from then on no node opens the source, if it is a store of
     /// ours, and it says where its content went. A source that was written since it was copied is
     /// refused, and so is a side that a node has open. Stopped anywhere, run it again. An lnd database
-    /// is not changed: see to it that no lnd is started on it. Exit code 1: the copy is not complete,
+    /// is not changed without --seal-source: see to it that no lnd is started on it. Exit code 1: the copy is not complete,
     /// or the source is not what was copied; nothing was changed.
     Activate {
         /// Store that was copied.
