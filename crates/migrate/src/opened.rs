@@ -303,8 +303,7 @@ impl Quiet {
             StoreUrl::File { engine: Engine::Sqlite, path } => path,
             StoreUrl::File { .. } => return Ok(Quiet::ByReader),
         };
-        let mut lock = path.as_os_str().to_owned();
-        lock.push(".lock");
+        let lock = SqliteBackend::lock_path(path).map_err(|error| Failure::access(url, &error))?;
         match File::open(lock) {
             // Nobody has ever written it.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Quiet::ByReader),

@@ -137,3 +137,15 @@ pub(super) fn refuse_part(
         Stage::Moved => format!("{from} was moved to {other}; copy that one"),
     }))
 }
+
+/// Whether a copy of a source can be put into use in its place: not while another copy is, or the
+/// source itself is a copy that is not.
+pub(super) fn is_replaceable(from: &StoreUrl, source: &Opened) -> Result<bool, Failure> {
+    Ok(match source {
+        Opened::Lnd(lnd) => lnd.tombstone().is_none(),
+        Opened::Store(store) => match part(from, store.as_ref())? {
+            Some(found) => matches!(found.stage, Stage::Active { .. }),
+            None => true,
+        },
+    })
+}

@@ -10,6 +10,7 @@ use super::check::CheckReport;
 use super::phases::PhaseTime;
 use super::preflight::{LeftOut, Preflight};
 use crate::text::{bytes, count, counted, duration};
+use crate::url::StoreUrl;
 
 /// What a copy did.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -39,13 +40,13 @@ pub struct CopyReport {
     pub written_bytes: u64,
     /// How long it took.
     pub phases: Vec<PhaseTime>,
-    /// Steps of the source that an earlier run had stored already, if this one went on.
+    /// Records that an earlier run had stored already, if this one went on.
     pub resumed_after: Option<u64>,
     /// The copy was complete already, and was compared again.
     pub was_complete: bool,
     /// What killed runs may have left behind, which can be deleted when no other copy runs.
     pub leftovers: Vec<String>,
-    /// What to do next, as commands.
+    /// What to do next, as commands for a shell. They hold no password.
     pub next: Vec<String>,
     /// What was looked at before; records by kind are there.
     pub preflight: Preflight,
@@ -65,6 +66,14 @@ impl CopyReport {
             ..CopyReport::default()
         }
     }
+
+    /// Names the command that puts the copy into use.
+    pub(super) fn suggest_activate(&mut self, from: &StoreUrl, to: &StoreUrl) {
+        let (from, to) = (from.to_string(), to.to_string());
+        let words = ["migrate", "activate", "--from", &from, "--to", &to];
+        // Only a zero byte cannot be quoted, and no argument can hold one.
+        self.next.extend(shlex::try_join(words).ok());
+    }
 }
 
 impl Display for CopyReport {
@@ -83,8 +92,8 @@ impl Display for CopyReport {
         for leftover in &self.leftovers {
             writeln!(f, "left behind by a copy that was killed, unless it still runs: {leftover}")?;
         }
-        if let Some(steps) = self.resumed_after {
-            writeln!(f, "went on after {}", counted(steps, "record"))?;
+        if let Some(records) = self.resumed_after {
+            writeln!(f, "went on after {}", counted(records, "record"))?;
         }
         if self.was_complete {
             writeln!(f, "the copy was complete already, and was compared again")?;

@@ -7,9 +7,10 @@ use migrate::opened::Failure;
 use serde_json::Value;
 
 use crate::bolt_writer::Tree;
-use crate::command::{Desk, code, copy, fixture, json, migrate, stderr, verify};
-use crate::database::{Database, copy_with};
+use crate::command::{Desk, code, copy, fixture, json, migrate, stderr, succeeds, told, verify};
+use crate::database::Database;
 use crate::kv::{Order, rows};
+use crate::meanwhile::copy_with;
 use crate::table::fill;
 
 /// What is left of the constraints after somebody moved the table by hand: nothing.
@@ -28,20 +29,6 @@ fn lnd(name: &str, order: Order) -> (Database, String) {
     fill(&database, &rows(&Tree::read(&fixture(name)), order));
     let url = database.lnd_url();
     (database, url)
-}
-
-#[track_caller]
-fn succeeds(output: &std::process::Output) {
-    assert_eq!(code(output), 0, "{}{}", String::from_utf8_lossy(&output.stdout), stderr(output));
-}
-
-/// What a command tells, but for the name and size of the store.
-fn told(command: &str, store: &str) -> Value {
-    let mut told = json(&migrate(&[command, "--json", store]));
-    for own in ["store", "format", "size"] {
-        told.as_object_mut().unwrap().remove(own);
-    }
-    told
 }
 
 fn survives(name: &str, order: Order) {

@@ -2,6 +2,7 @@
 
 use channelcoord::{Backend, Record, meta_key};
 use serde::Serialize;
+use sqlstore::SqliteBackend;
 
 use super::check::Check;
 use crate::holder;
@@ -128,9 +129,7 @@ pub(super) fn source_use(url: &StoreUrl, quiet: &Result<Quiet, Failure>) -> Chec
 fn stop_advice(url: &StoreUrl) -> String {
     let holder = match url {
         StoreUrl::File { engine: Engine::Sqlite, path } => {
-            let mut lock = path.as_os_str().to_owned();
-            lock.push(".lock");
-            holder::of(lock.as_ref())
+            SqliteBackend::lock_path(path).ok().and_then(|lock| holder::of(&lock))
         }
         StoreUrl::File { path, .. } => holder::of(path),
         StoreUrl::Server(_) | StoreUrl::LndServer(_) => None,
