@@ -58,10 +58,11 @@ enum Command {
     /// Check the source, copy it into a new store, and compare both.
     ///
     /// The target is at its place from the start, marked as being filled. No node opens it before it
-    /// is complete, compared with the source, and put into use by `activate`. An archive appears when
-    /// it is complete. A copy that was stopped anywhere goes on with --resume. A file or schema that
-    /// exists is not touched. Exit code 1: findings in the source stop the copy, and nothing was
-    /// written; or the target differs from the source, and is marked so that no node opens it.
+    /// is complete, compared with the source, and put into use by `activate`. An archive gets its name
+    /// last, and is in the directory PATH.draft until then. A copy that was stopped anywhere goes on
+    /// with --resume. A file or schema that exists is not touched. Exit code 1: findings in the source
+    /// stop the copy, and nothing was written; or the target differs from the source, and is marked so
+    /// that no node opens it, or removed if it is an archive.
     Copy {
         /// Store to copy. It is only read.
         #[arg(long, value_name = "SOURCE")]

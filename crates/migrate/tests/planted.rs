@@ -39,3 +39,5 @@ mod records;
 mod sql;
 #[path = "planted/table_faults.rs"]
 mod table_faults;
+#[path = "planted/trial.rs"]
+mod trial;

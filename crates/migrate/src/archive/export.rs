@@ -3,13 +3,12 @@
 use std::io::Write;
 
 use channelcoord::{Backend, BackendError};
-use chanstate::key::{KeyRange, Kind};
 use thiserror::Error;
 
 use super::writer::{ArchiveWriter, WriteError};
 use crate::progress::Progress;
 use crate::records::Records;
-use crate::store::is_content;
+use crate::store::ranges_after;
 
 /// Why a store could not be written into an archive.
 #[derive(Debug, Error)]
@@ -32,20 +31,10 @@ pub fn export<W: Write>(
     writer: &mut ArchiveWriter<W>,
     progress: &Progress,
 ) -> Result<(), ExportError> {
-    let after = writer.after();
-    for kind in Kind::ALL {
-        let range = match &after {
-            Some(after) if kind < after.kind => continue,
-            Some(after) if kind == after.kind => KeyRange::all(kind).after(after.clone()),
-            _ => KeyRange::all(kind),
-        };
-        for record in Records::new(source, range) {
-            let record = record?;
-            if is_content(&record) {
-                writer.add(record)?;
-            }
-            progress.add(1);
-        }
+    let ranges = ranges_after(writer.after());
+    for record in ranges.flat_map(|range| Records::new(source, range)) {
+        writer.add(record?)?;
+        progress.add(1);
     }
     Ok(())
 }

@@ -38,6 +38,11 @@ impl Run {
         self.index.len() as u32
     }
 
+    /// Number of records.
+    pub(super) fn records(&self) -> u64 {
+        self.counts.values().sum()
+    }
+
     /// Counts a record.
     pub(super) fn count(&mut self, kind: Kind) {
         *self.counts.entry(kind).or_default() += 1;
@@ -53,7 +58,7 @@ impl Run {
     /// What the blocks hold.
     pub(super) fn contents(&self) -> Contents {
         Contents {
-            records: self.counts.values().sum(),
+            records: self.records(),
             counts: self.counts.clone(),
             sha256: sha256::Hash::from_engine(self.sha256.clone()),
         }

@@ -86,6 +86,17 @@ impl<W: Write> ArchiveWriter<W> {
         ArchiveWriter { out, at, run, content, records: 0, first: Bytes::new(), last, value }
     }
 
+    /// The same archive, written through something else.
+    pub fn through<V: Write>(self, wrap: impl FnOnce(W) -> V) -> ArchiveWriter<V> {
+        let ArchiveWriter { out, at, run, content, records, first, last, value } = self;
+        ArchiveWriter { out: wrap(out), at, run, content, records, first, last, value }
+    }
+
+    /// Records so far; after [`resume`](ArchiveWriter::resume), those that are kept.
+    pub fn records(&self) -> u64 {
+        self.run.records()
+    }
+
     /// Key of the last record that was added; after [`resume`](ArchiveWriter::resume), of the last
     /// one that is kept.
     pub fn after(&self) -> Option<RecordKey> {

@@ -9,7 +9,7 @@ use super::fill::{Filling, write_failure};
 use super::phases::Stopwatch;
 use super::preflight::{Pair, preflight};
 use super::report::CopyReport;
-use super::site::{Site, UrlSite};
+use super::site::{Site, UrlArchiveSite, UrlSite};
 use super::{Watch, archive, verify};
 use crate::identity::Identity;
 use crate::journal::{Journal, Phase};
@@ -73,7 +73,9 @@ pub fn copy(
     let watch = &Stopwatch::new(watch, &clock);
     let to = &to.owned_by(options.node, options.network);
     let mut report = match to.archive() {
-        Some(_) => archive::copy(from, source, to, options, &clock, watch)?,
+        Some(path) => {
+            archive::copy_to(from, source, &UrlArchiveSite::new(to, path), options, watch)?
+        }
         None => copy_to(from, source, &UrlSite(to), options, watch)?,
     };
     report.phases = watch.times();
@@ -96,7 +98,6 @@ pub fn copy_to(
     options: CopyOptions,
     watch: &dyn Watch,
 ) -> Result<CopyReport, Failure> {
-    let clock = SystemClock::start();
     let quiet = Quiet::of(from, source);
     let begun = Begun::look(site, options.resume);
     let place = match &begun {
@@ -104,15 +105,10 @@ pub fn copy_to(
         Ok(Some(_)) => Ok("a copy was begun there"),
         Err(failure) => Err(failure.clone()),
     };
-    refuse_part(from, source, options.allow_moved)?;
-    let identity = Identity::of(from, source)?;
-    if let Ok(Some(begun)) = &begun {
-        begun.require_same(from, &identity, options)?;
-    }
     let pair = Pair { from, source, quiet: &quiet, to: site.url(), place };
-    let (found, refused) = preflight(pair, options, &clock, watch)?;
+    let earlier = begun.as_ref().ok().and_then(Option::as_ref);
+    let (mut report, refused, identity) = look(pair, earlier, options, watch)?;
     let (quiet, begun) = (quiet?, begun?);
-    let mut report = CopyReport::of(found, options.dry_run);
     if options.dry_run {
         return Ok(report);
     }
@@ -137,16 +133,38 @@ pub fn copy_to(
             (site.open()?, journal)
         }
     };
-    let kept = |failure: Failure| match failure {
-        Failure::Access(_) => failure.and("what was written is kept, --resume goes on"),
-        other => other,
-    };
     job.run(target, journal, &mut report, &quiet).map_err(kept)?;
     Ok(report)
 }
 
+/// Looks at everything before something is written. Refuses a source that may not be copied, or not
+/// into what was begun.
+pub(super) fn look(
+    pair: Pair<'_>,
+    begun: Option<&Begun>,
+    options: CopyOptions,
+    watch: &dyn Watch,
+) -> Result<(CopyReport, Refused, Identity), Failure> {
+    let Pair { from, source, .. } = pair;
+    refuse_part(from, source, options.allow_moved)?;
+    let identity = Identity::of(from, source)?;
+    if let Some(begun) = begun {
+        begun.require_same(from, &identity, options)?;
+    }
+    let (found, refused) = preflight(pair, options, &SystemClock::start(), watch)?;
+    Ok((CopyReport::of(found, options.dry_run), refused, identity))
+}
+
+/// Says what to do about a failure in the midst of a copy.
+pub(super) fn kept(failure: Failure) -> Failure {
+    match failure {
+        Failure::Access(_) => failure.and("what was written is kept, --resume goes on"),
+        other => other,
+    }
+}
+
 /// The journal of a copy that begins.
-fn begin(from: &StoreUrl, source: Identity, options: CopyOptions) -> Journal {
+pub(super) fn begin(from: &StoreUrl, source: Identity, options: CopyOptions) -> Journal {
     Journal {
         id: TransferId(fastrand::u128(..).to_be_bytes()),
         from: from.to_string(),

@@ -33,19 +33,6 @@ pub(super) struct Filling<'a> {
     pub(super) watch: &'a dyn Watch,
 }
 
-/// Writes an lnd database into a store that is needed on the way to something else, and goes with it.
-pub(super) fn stage(
-    from: &StoreUrl,
-    source: &LndSource,
-    refused: &Refused,
-    to: &StoreUrl,
-    store: &dyn Backend,
-    watch: &dyn Watch,
-) -> Result<Filled, Failure> {
-    let mut writer = Writer::claim(store).map_err(|error| write_failure(to, &error))?;
-    Filling { from, refused, to, watch }.import(source, store, &mut writer)
-}
-
 impl Filling<'_> {
     /// Writes what the writer's journal says is missing.
     pub(super) fn run(

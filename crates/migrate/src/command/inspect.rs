@@ -1,12 +1,13 @@
 //! `migrate inspect`: what a store holds.
 
 use bitcoin::OutPoint;
-use channelcoord::{Backend, Record};
+use channelcoord::{Backend, Record, Stage, Transfer};
 use chanstate::key::{Kind, RecordKey};
 use chanstate::{ChannelStatus, CommitmentHeight, Record as ChannelRecordKind, Side};
 use serde::Serialize;
 
 use super::Watch;
+use super::begun::part;
 use super::check::job_failure;
 use crate::counts::Counts;
 use crate::lnd;
@@ -29,6 +30,9 @@ pub struct Inspection {
     pub format: &'static str,
     /// Version of an lnd database.
     pub version: Option<u32>,
+    /// What it is in a transfer: `filling`, `complete`, `differing`, `active` or `moved`; `None` for a
+    /// store that is in none.
+    pub transfer: Option<TransferLine>,
     /// Size of its file, or of its tables and indexes, in bytes.
     pub size: u64,
     /// Damaged parts, which are not counted below; `migrate check` lists them.
@@ -39,6 +43,19 @@ pub struct Inspection {
     pub channels: Vec<ChannelLine>,
     /// Buckets of an lnd database that belong to others.
     pub other_tenants: Vec<String>,
+}
+
+/// The part of a store in a transfer.
+#[derive(Clone, Debug, Serialize)]
+pub struct TransferLine {
+    /// `filling`, `complete`, `differing`, `active` or `moved`.
+    pub stage: &'static str,
+    /// Sequence number at which it was activated.
+    pub active_since: Option<u64>,
+    /// The store that it is a copy of, or was moved to; the text of a tombstone.
+    pub other: String,
+    /// The transfer, by the id that both sides keep. A tombstone has none but in its text.
+    pub id: Option<String>,
 }
 
 /// One channel that is not closed.
@@ -74,10 +91,15 @@ pub struct ChannelLine {
 /// [`Failure`] if it cannot be read.
 pub fn inspect(url: &StoreUrl, store: &Opened, watch: &dyn Watch) -> Result<Inspection, Failure> {
     let size = opened::size(url)?;
+    let transfer = match store {
+        Opened::Lnd(source) => source.tombstone().map(TransferLine::of_tombstone),
+        Opened::Store(store) => part(url, store.as_ref())?.map(TransferLine::of),
+    };
     let inspection = |format, version, damages, counts, channels, other_tenants| Inspection {
         store: url.to_string(),
         format,
         version,
+        transfer,
         size,
         damages,
         counts,
@@ -103,6 +125,39 @@ pub fn inspect(url: &StoreUrl, store: &Opened, watch: &dyn Watch) -> Result<Insp
             inspection(url.format(), None, 0, counts, channels, Vec::new())
         }
     })
+}
+
+impl TransferLine {
+    fn of(part: Transfer) -> TransferLine {
+        let Transfer { id, stage, other, .. } = part;
+        let (stage, active_since) = match stage {
+            Stage::Filling => ("filling", None),
+            Stage::Complete => ("complete", None),
+            Stage::Differing => ("differing", None),
+            Stage::Active { at } => ("active", Some(at.0)),
+            Stage::Moved => ("moved", None),
+        };
+        TransferLine { stage, active_since, other, id: Some(id.to_string()) }
+    }
+
+    fn of_tombstone(text: &str) -> TransferLine {
+        TransferLine { stage: "moved", active_since: None, other: text.to_owned(), id: None }
+    }
+}
+
+impl std::fmt::Display for TransferLine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let TransferLine { stage, active_since, other, id } = self;
+        match (*stage, active_since) {
+            ("filling", _) => write!(f, "half filled from {other}")?,
+            ("complete", _) => write!(f, "complete copy of {other}, not in use")?,
+            ("differing", _) => write!(f, "differs from {other}, of which it was to be a copy")?,
+            (_, Some(at)) => write!(f, "in use as a copy of {other}, since sequence number {at}")?,
+            _ if id.is_none() => return write!(f, "migrated away: {other}"),
+            _ => write!(f, "moved to {other}")?,
+        }
+        id.as_ref().map_or(Ok(()), |id| write!(f, " (transfer {id})"))
+    }
 }
 
 fn lnd_channels(source: &LndSource, refused: &Refused) -> Result<Vec<ChannelLine>, ReadError> {
@@ -218,6 +273,9 @@ impl std::fmt::Display for Inspection {
             write!(f, ", version {version}")?;
         }
         writeln!(f)?;
+        if let Some(transfer) = &self.transfer {
+            writeln!(f, "{transfer}")?;
+        }
         let Counts {
             open_channels,
             closed_channels,

@@ -18,7 +18,7 @@ mod unseal;
 mod verify;
 
 pub use activate::{ActivateOptions, ActivateReport, activate, activate_at};
-pub use archive::check as check_archive;
+pub use archive::{check as check_archive, copy_to as copy_to_archive};
 pub use check::{CheckReport, check};
 pub use copy::{CopyOptions, copy, copy_to};
 pub use digest::{DigestOptions, DigestReport, digest};
@@ -26,7 +26,7 @@ pub use inspect::{ChannelLine, Inspection, inspect};
 pub use phases::PhaseTime;
 pub use preflight::{ChainCount, Check, Estimate, LeftOut, Preflight, Side, Verdict};
 pub use report::CopyReport;
-pub use site::{Site, UrlSite};
+pub use site::{ArchiveSite, Site, UrlArchiveSite, UrlSite};
 pub use unseal::{UnsealReport, unseal, unseal_at};
 pub use verify::{ChannelDifferences, KindCount, VerifyReport, verify};
 

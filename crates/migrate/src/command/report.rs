@@ -40,7 +40,7 @@ pub struct CopyReport {
     pub written_bytes: u64,
     /// How long it took.
     pub phases: Vec<PhaseTime>,
-    /// Steps of the source that an earlier run had stored already, if this one went on.
+    /// Records that an earlier run had stored already, if this one went on.
     pub resumed_after: Option<u64>,
     /// The copy was complete already, and was compared again.
     pub was_complete: bool,
@@ -92,8 +92,8 @@ impl Display for CopyReport {
         for leftover in &self.leftovers {
             writeln!(f, "left behind by a copy that was killed, unless it still runs: {leftover}")?;
         }
-        if let Some(steps) = self.resumed_after {
-            writeln!(f, "went on after {}", counted(steps, "record"))?;
+        if let Some(records) = self.resumed_after {
+            writeln!(f, "went on after {}", counted(records, "record"))?;
         }
         if self.was_complete {
             writeln!(f, "the copy was complete already, and was compared again")?;

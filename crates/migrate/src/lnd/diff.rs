@@ -99,8 +99,7 @@ impl std::fmt::Display for Content {
 }
 
 /// Hands every difference between a source and the view of `backend` with its residue to `report`.
-/// What
-/// records cannot show is a difference too. Returns the number of entries compared.
+/// What records cannot show is a difference too. Returns the number of entries compared.
 ///
 /// # Errors
 /// `Source`; `View` if the store is unavailable.

@@ -1,4 +1,12 @@
 //! Jobs on stores of ours: copy, compare, check, count.
+//!
+//! | Module | Content |
+//! |---|---|
+//! | `content` | which records count, and what of them |
+//! | `through` | reads a store from end to end, through damage |
+//! | `survey`, `digest`, `directory` | one pass: counts, damage, digests, and whose each record is |
+//! | `compare`, `fields` | two stores record by record, and what differs in a record |
+//! | `check` | records that contradict each other |
 
 mod check;
 mod compare;
@@ -75,8 +83,8 @@ pub fn copy(
     })
 }
 
-/// What comes behind a key, kind by kind.
-fn ranges_after(key: Option<RecordKey>) -> impl Iterator<Item = KeyRange> + Send {
+/// What comes behind a key, kind by kind; everything if there is none.
+pub(crate) fn ranges_after(key: Option<RecordKey>) -> impl Iterator<Item = KeyRange> + Send {
     let first = key.as_ref().map(|key| key.kind);
     let kinds = Kind::ALL.into_iter().filter(move |kind| Some(*kind) >= first);
     kinds.map(move |kind| match &key {

@@ -6,7 +6,7 @@ use thiserror::Error;
 use url::Url;
 
 use super::UrlError;
-use super::server::{PARAMETERS, require_plain, set_parameters};
+use super::server::{PARAMETERS, require_plain, set_parameters, without_password};
 use crate::lnd::tree::sql::Place;
 
 /// What lnd makes its tables in.
@@ -63,11 +63,8 @@ impl LndServerUrl {
         set_parameters(&mut url, &parameters);
         let place = Place::new(url.as_str(), &schema, &prefix)
             .map_err(|error| UrlError::LndServer(Arc::new(error)))?;
-        parameters.retain(|(name, _)| name != "password");
-        set_parameters(&mut url, &parameters);
-        // Fails where there is no host, and so no password.
-        let _ = url.set_password(None);
-        Ok(LndServerUrl { place, shown: url, schema, prefix })
+        let shown = without_password(url, parameters);
+        Ok(LndServerUrl { place, shown, schema, prefix })
     }
 
     /// Where the table is.

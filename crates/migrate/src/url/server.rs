@@ -59,11 +59,8 @@ impl ServerUrl {
         let options = PostgresOptions::new(url.as_str())
             .and_then(|options| options.schema(schema.as_str()))
             .map_err(|error| UrlError::Server(Arc::new(error)))?;
-        parameters.retain(|(name, _)| name != "password");
-        set_parameters(&mut url, &parameters);
-        // Fails where there is no host, and so no password.
-        let _ = url.set_password(None);
-        Ok(ServerUrl { options: Box::new(options), shown: url, schema })
+        let shown = without_password(url, parameters);
+        Ok(ServerUrl { options: Box::new(options), shown, schema })
     }
 
     /// Another schema of the same database.
@@ -106,6 +103,15 @@ pub(super) fn set_parameters(url: &mut Url, parameters: &[(String, String)]) {
     if !parameters.is_empty() {
         url.query_pairs_mut().extend_pairs(parameters);
     }
+}
+
+/// The URL as it is shown.
+pub(super) fn without_password(mut url: Url, mut parameters: Vec<(String, String)>) -> Url {
+    parameters.retain(|(name, _)| name != "password");
+    set_parameters(&mut url, &parameters);
+    // Fails where there is no host, and so no password.
+    let _ = url.set_password(None);
+    url
 }
 
 impl std::fmt::Display for ServerUrl {

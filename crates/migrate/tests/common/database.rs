@@ -113,6 +113,15 @@ impl Drop for Database {
     }
 }
 
+/// Whether the server takes connections.
+#[allow(dead_code, reason = "not every test needs it")]
+pub(crate) fn try_connect() -> Result<(), String> {
+    let server: PgConnectOptions =
+        std::env::var("CHANSTORE_POSTGRES_URL").unwrap().parse().unwrap();
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(server.connect()).map(drop).map_err(|error| error.to_string())
+}
+
 /// A connection.
 pub(crate) struct Shell {
     runtime: Runtime,

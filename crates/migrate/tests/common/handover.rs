@@ -5,6 +5,7 @@ use std::sync::Arc;
 use channelcoord::{OpenError, Record, Stage, Store, StoreOptions};
 use migrate::command::{ActivateOptions, activate_at, unseal_at};
 use migrate::lnd::source::{LndEntry, Refused};
+use migrate::lnd::tombstone::Home;
 use migrate::opened::{self, Failure, Opened};
 use migrate::url::StoreUrl;
 use pollster::block_on;
@@ -55,7 +56,7 @@ impl Handover<'_> {
     }
 
     fn is_sealed(&self) -> bool {
-        self.seal || is_ours(self.from)
+        is_ours(self.from) || self.seal && Home::of(self.from).is_some()
     }
 }
 

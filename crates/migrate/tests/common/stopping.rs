@@ -107,18 +107,56 @@ impl Site for StoppingSite<'_> {
     }
 
     fn create(&self, transfer: &Transfer) -> Result<(), Failure> {
+        self.place(&UrlSite(self.url)).create(transfer)
+    }
+
+    fn open(&self) -> Result<Box<dyn Backend>, Failure> {
+        self.place(&UrlSite(self.url)).open()
+    }
+}
+
+impl StoppingSite<'_> {
+    fn place<'a>(&self, inner: &'a dyn Site) -> StoppingPlace<'a> {
+        StoppingPlace { inner, stopper: Arc::clone(&self.stopper) }
+    }
+}
+
+/// As [`StoppingSite`], wherever the stores are.
+pub(crate) struct StoppingPlace<'a> {
+    pub(crate) inner: &'a dyn Site,
+    pub(crate) stopper: Arc<Stopper>,
+}
+
+impl Site for StoppingPlace<'_> {
+    fn url(&self) -> &StoreUrl {
+        self.inner.url()
+    }
+
+    fn is_taken(&self) -> Result<bool, Failure> {
+        self.inner.is_taken()
+    }
+
+    fn remove_leftovers(&self) -> Result<Vec<String>, Failure> {
+        self.inner.remove_leftovers()
+    }
+
+    fn create(&self, transfer: &Transfer) -> Result<(), Failure> {
         let stopped = || Failure::Access("stopped".into());
         match self.stopper.next() {
             Some(Stop::Before) => Err(stopped()),
-            Some(Stop::After) => UrlSite(self.url).create(transfer).and(Err(stopped())),
-            None => UrlSite(self.url).create(transfer),
+            Some(Stop::After) => self.inner.create(transfer).and(Err(stopped())),
+            None => self.inner.create(transfer),
         }
     }
 
     fn open(&self) -> Result<Box<dyn Backend>, Failure> {
-        self.stopper.alive().map_err(|error| Failure::of_backend(self.url, &error))?;
-        let inner = UrlSite(self.url).open()?;
+        self.stopper.alive().map_err(|error| Failure::of_backend(self.url(), &error))?;
+        let inner = self.inner.open()?;
         Ok(Box::new(StoppingBackend { inner, stopper: Arc::clone(&self.stopper) }))
+    }
+
+    fn open_to_read(&self) -> Result<Opened, Failure> {
+        self.inner.open_to_read()
     }
 }
 

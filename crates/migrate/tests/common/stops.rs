@@ -52,14 +52,14 @@ fn copy_with_stops(from: &StoreUrl, to: &StoreUrl) -> u64 {
     }
 }
 
-fn writes_residue(to: &StoreUrl) -> bool {
+pub(crate) fn writes_residue(to: &StoreUrl) -> bool {
     let Ok(Opened::Store(store)) = UrlSite(to).open().map(Opened::Store) else { return false };
     let found = block_on(Transfer::of(store.as_ref())).unwrap().unwrap();
     found.stage == Stage::Filling && Journal::of(&found).unwrap().phase == Phase::Residue
 }
 
 /// A target that is not activated is opened by nobody.
-fn refuses_a_node(to: &StoreUrl) {
+pub(crate) fn refuses_a_node(to: &StoreUrl) {
     let store = opened::open_to_write(to).unwrap();
     match block_on(Store::open_shared(store.into(), StoreOptions::default())) {
         Err(OpenError::NotReady(NotReady::Filling { .. } | NotReady::Inactive { .. })) => {}

@@ -3,9 +3,9 @@
 use sqlx::Row as _;
 
 use crate::database::{Database, Shell as Connection};
-use crate::in_sqlite::{Trial, order};
 use crate::judge::{Judge, digest, nameless, open};
-use crate::sql::{Column, Shell, Table, Type, Value};
+use crate::sql::{Column, Shell, Table, Type, Value, order};
+use crate::trial::Trial;
 use crate::{base, table_faults};
 
 /// Changes of a column: each takes a few round trips to the server.

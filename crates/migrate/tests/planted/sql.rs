@@ -49,6 +49,11 @@ pub(crate) trait Shell {
     fn literal(&self, value: &Value) -> String;
 }
 
+/// The columns of a key, to sort by.
+pub(crate) fn order(key: usize) -> String {
+    (1..=key).map(|at| at.to_string()).collect::<Vec<_>>().join(", ")
+}
+
 /// Rows taken out of a table and put into it.
 #[derive(Clone, Debug)]
 pub(crate) struct Edit {

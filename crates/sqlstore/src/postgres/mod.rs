@@ -1,4 +1,15 @@
 //! PostgreSQL.
+//!
+//! | Module | Content |
+//! |---|---|
+//! | `options`, `open`, `upgrade`, `manage` | how a store is opened, created, upgraded, moved and dropped |
+//! | `server`, `client`, `readers`, `worker` | connections, their settings, and the threads they run on |
+//! | `lease`, `clock` | who may write, and for how long |
+//! | `batch`, `part`, `size`, `commit`, `settle` | a batch as one statement, its way to the server, and what became of it |
+//! | `read`, `text` | look-ups and scans, and their statements |
+//! | `row`, `array` | values as columns and as parameters |
+//! | `error` | what the server says, and what that tells of what was stored |
+//! | `single` | the way not taken, for benchmarks |
 
 mod array;
 mod batch;

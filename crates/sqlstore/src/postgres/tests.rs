@@ -76,7 +76,16 @@ impl Today {
 
     /// Opens the store with these steps, beside whatever comes next.
     fn open_beside(&self, steps: &'static [Step]) -> Receiver<Result<(), OpenError>> {
-        let options = PostgresOptions { steps, ..self.options.clone() };
+        self.open_as_beside("holder", steps)
+    }
+
+    /// As another instance.
+    fn open_as_beside(
+        &self,
+        instance: &str,
+        steps: &'static [Step],
+    ) -> Receiver<Result<(), OpenError>> {
+        let options = PostgresOptions { steps, ..self.options.clone() }.instance(instance);
         let (sender, opened) = channel();
         thread::spawn(move || drop(sender.send(options.open().map(drop))));
         opened
@@ -131,6 +140,22 @@ fn an_upgrade_is_refused_while_another_instance_holds_the_store() {
     block_on(today.holder.release()).unwrap();
     today.tomorrow().instance("other").open().unwrap();
     assert_eq!(today.version(), i64::from(NEWEST) + 1);
+}
+
+#[test]
+fn an_upgrade_is_refused_if_a_lease_is_renewed_meanwhile() {
+    let mut today = Today::new("renewed");
+    // A lease that has run out, of somebody who renews it when we say so.
+    today.run("update lease set instance = 'third', until = clock_timestamp() - interval '1 s'");
+    // The upgrade has found it so when it is about to make a claim.
+    today.run("begin; lock table epoch in share mode");
+    let opened = today.open_as_beside("other", &TOMORROW);
+    today.await_waiting(1, &opened);
+    today.run("update lease set until = clock_timestamp() + interval '1 h'; commit");
+    let refused = opened.recv().unwrap().unwrap_err();
+    assert!(matches!(&refused, OpenError::Held { by, .. } if by == "third"), "{refused:?}");
+    assert_eq!(today.version(), i64::from(NEWEST));
+    assert_eq!(today.number("select epoch from store"), 1);
 }
 
 #[test]

@@ -67,21 +67,25 @@ async fn fence(
     // commit that waits for the row holds tables that steps change.
     let locking = raw_sql("lock table store in exclusive mode").execute(&mut *connection);
     server.limit("locking the store", locking).await?;
-    let other = Parameters::new().text(&options.instance);
-    let rows = server.ask(connection, "reading the lease", HOLDER.into(), other).await?;
-    if let Some((by, remaining)) = lease::holder(&rows)? {
-        return Err(OpenError::Held { by, remaining });
-    }
-    let get = text::store().statements.get.as_str().into();
-    let rows = server.ask(connection, "reading", get, Parameters::new().unsigned(1)).await?;
+    let get = text::store().statements.get.as_str();
+    let rows = server.ask(connection, "reading", get.into(), Parameters::new().unsigned(1)).await?;
     let row = rows.first().ok_or_else(|| Fault::gone("store"))?;
     let found: StoreRow = decode(text::store(), row, "store")?;
     // A claim that lasts no time: the next one need not wait for it.
     let claiming = lease::claiming(&found, &options.instance, Duration::ZERO);
-    let exhausted = || OpenError::Engine(Arc::new(Exhausted));
-    let (_, parameters) = claiming.ok_or_else(exhausted)?;
-    server.ask(connection, "raising the epoch", CLAIM.into(), parameters).await?;
-    Ok(())
+    let (_, claim) = claiming.ok_or_else(|| OpenError::Engine(Arc::new(Exhausted)))?;
+    loop {
+        let other = Parameters::new().text(&options.instance);
+        let rows = server.ask(connection, "reading the lease", HOLDER.into(), other).await?;
+        if let Some((by, remaining)) = lease::holder(&rows)? {
+            return Err(OpenError::Held { by, remaining });
+        }
+        let raising = server.ask(connection, "raising the epoch", CLAIM.into(), claim.clone());
+        // Not raised if a lease that had run out was renewed just now, which needs no lock of ours.
+        if !raising.await?.is_empty() {
+            return Ok(());
+        }
+    }
 }
 
 /// Takes one step.

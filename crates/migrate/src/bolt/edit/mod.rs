@@ -144,6 +144,9 @@ impl Change<'_> {
     }
 }
 
+/// Pages from the root to a leaf, each with the place in it where something is, or where it belongs.
+type Way = Vec<(Node, Result<usize, usize>)>;
+
 /// What is known of a sound file, and what is written to it.
 struct Plan<'f> {
     file: &'f BoltFile,
@@ -230,8 +233,7 @@ impl<'f> Plan<'f> {
     }
 
     /// The pages from the root to the leaf where a name is or belongs, each with its place there.
-    #[allow(clippy::type_complexity, reason = "a place is found or it is free")]
-    fn way_to(&self, name: &[u8]) -> Result<Vec<(Node, Result<usize, usize>)>, EditError> {
+    fn way_to(&self, name: &[u8]) -> Result<Way, EditError> {
         let load = |error: LoadError| blame(error);
         let root = self.file.info().meta().root_page;
         let mut node = self.file.load(root, Bounds::default(), None).map_err(load)?;

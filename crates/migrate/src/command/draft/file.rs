@@ -23,20 +23,12 @@ pub(in crate::command) struct FileDraft {
     target: PathBuf,
 }
 
-/// Where an archive is written.
-pub(in crate::command) struct ArchivePlace {
-    /// The archive.
-    pub(in crate::command) archive: PathBuf,
-    /// Room for a store that is needed on the way, and goes with the draft.
-    pub(in crate::command) staging: PathBuf,
-}
-
 /// What an engine keeps beside a store: content that an older store at the place left behind would
 /// become part of the new one.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// What names of directories for drafts begin with.
-const PREFIX: &str = ".migrate-";
+pub(super) const PREFIX: &str = ".migrate-";
 
 impl FileDraft {
     pub(super) fn new(to: &StoreUrl, engine: Engine, target: &Path) -> Result<FileDraft, Failure> {
@@ -51,11 +43,6 @@ impl FileDraft {
         &self.to
     }
 
-    pub(super) fn archive(&self) -> Option<ArchivePlace> {
-        let archive = self.url.archive()?.to_owned();
-        Some(ArchivePlace { archive, staging: self.dir.path().join("import") })
-    }
-
     pub(super) fn create(&self) -> Result<Box<dyn Backend>, Failure> {
         let store = opened::create(&self.url, &self.to)?;
         let private = fs::set_permissions(&self.path, fs::Permissions::from_mode(0o600));
@@ -65,17 +52,28 @@ impl FileDraft {
 
     pub(super) fn publish(self) -> Result<(), Failure> {
         let FileDraft { path, dir, to, target, .. } = self;
-        let failed = |error: io::Error| Failure::access(&to, &error);
         if is_taken(&target)? {
             return Err(Draft::taken(&to));
         }
-        fs::hard_link(path, &target).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => Draft::taken(&to),
-            _ => failed(error),
-        })?;
-        dir.close().map_err(failed)?;
-        File::open(parent(&target)).and_then(|dir| dir.sync_all()).map_err(failed)
+        link(&path, &target, &to)?;
+        dir.close().map_err(|error| Failure::access(&to, &error))
     }
+}
+
+/// Gives a file its name, durably, and never in place of something else.
+pub(super) fn link(path: &Path, target: &Path, to: &StoreUrl) -> Result<(), Failure> {
+    fs::hard_link(path, target).and_then(|()| File::open(parent(target))?.sync_all()).map_err(
+        |error| match error.kind() {
+            io::ErrorKind::AlreadyExists => Draft::taken(to),
+            _ => Failure::access(to, &error),
+        },
+    )
+}
+
+/// Whether both are there and are the same file.
+pub(super) fn same_file(one: io::Result<fs::Metadata>, other: io::Result<fs::Metadata>) -> bool {
+    let inode = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    matches!((one.map(inode), other.map(inode)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// Makes a directory and locks it.
@@ -89,12 +87,7 @@ fn own_directory(parent: &Path) -> io::Result<(TempDir, File)> {
         };
         lock.lock()?;
         // Before it was locked, somebody may have taken it for a leftover.
-        let inode = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-        if dir
-            .path()
-            .metadata()
-            .is_ok_and(|found| Ok(inode(found)) == lock.metadata().map(inode).map_err(drop))
-        {
+        if same_file(dir.path().metadata(), lock.metadata()) {
             return Ok((dir, lock));
         }
     }
@@ -140,7 +133,8 @@ pub(super) fn is_taken(path: &Path) -> Result<bool, Failure> {
     }
 }
 
-fn parent(path: &Path) -> &Path {
+/// The directory that a path is in.
+pub(super) fn parent(path: &Path) -> &Path {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     parent.unwrap_or(Path::new("."))
 }

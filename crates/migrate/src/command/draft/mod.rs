@@ -1,11 +1,11 @@
 //! A new store until it has its name: out of everybody's way, and gone if it is dropped before.
 
+pub(super) mod archive;
 mod file;
 mod schema;
 
 use channelcoord::{Backend, Transfer};
 
-pub(super) use self::file::ArchivePlace;
 use self::file::FileDraft;
 use self::schema::SchemaDraft;
 use crate::opened::Failure;
@@ -60,14 +60,6 @@ impl Draft {
             StoreUrl::File { path, .. } => Ok(file::remove_leftovers(path)),
             StoreUrl::Server(server) => schema::leftovers(to, server),
             StoreUrl::LndServer(_) => Ok(Vec::new()),
-        }
-    }
-
-    /// Where to write the archive, if the target is one.
-    pub(super) fn archive(&self) -> Option<ArchivePlace> {
-        match self {
-            Draft::File(draft) => draft.archive(),
-            Draft::Schema(_) => None,
         }
     }
 

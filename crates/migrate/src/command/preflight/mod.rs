@@ -3,6 +3,14 @@
 //!
 //! Nothing is written but a scratch store beside the target, which is gone before the copy begins
 //! and is not made if the copy is refused.
+//!
+//! | Module | Content |
+//! |---|---|
+//! | `check` | what each look came to |
+//! | `sides`, `owner`, `space` | versions, locks and owners of both stores, and room for the target |
+//! | `rehearsal`, `duplicates` | every record made, and thrown away |
+//! | `measure` | size and time, told from a sample |
+//! | `shown` | all of it as text |
 
 mod check;
 mod duplicates;
