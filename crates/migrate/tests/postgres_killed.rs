@@ -13,7 +13,7 @@ mod command;
 #[path = "postgres_killed/crashes.rs"]
 #[allow(dead_code, reason = "not every file of tests needs everything")]
 mod crashes;
-#[path = "postgres/database.rs"]
+#[path = "common/database.rs"]
 #[allow(dead_code, reason = "not every file of tests needs everything")]
 mod database;
 #[path = "common/kills.rs"]

@@ -12,7 +12,7 @@ mod bolt_writer;
 #[path = "common/command.rs"]
 #[allow(dead_code, reason = "not every file of tests needs everything")]
 mod command;
-#[path = "postgres/database.rs"]
+#[path = "common/database.rs"]
 #[allow(dead_code, reason = "not every file of tests needs everything")]
 mod database;
 #[path = "postgres_resume/each_commit.rs"]
@@ -33,6 +33,6 @@ mod stopping;
 #[path = "common/stops.rs"]
 #[allow(dead_code, reason = "not every file of tests needs everything")]
 mod stops;
-#[path = "postgres/table.rs"]
+#[path = "common/table.rs"]
 #[allow(dead_code, reason = "not every file of tests needs everything")]
 mod table;
