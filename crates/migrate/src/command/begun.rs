@@ -1,6 +1,6 @@
 //! A target that an earlier run began to fill.
 
-use channelcoord::{Backend, Stage, Transfer};
+use channelcoord::{Backend, Stage, Transfer, TransferId};
 
 use super::copy::CopyOptions;
 use super::site::Site;
@@ -108,6 +108,17 @@ fn stage_of(site: &dyn Site) -> Option<Stage> {
         Ok(Opened::Store(store)) => Some(part(site.url(), store.as_ref()).ok()??.stage),
         _ => None,
     }
+}
+
+/// Refuses a target that another run took over since it was looked at. Only whoever has claimed it
+/// knows for sure.
+pub(super) fn require_filling(
+    url: &StoreUrl,
+    target: &dyn Backend,
+    id: TransferId,
+) -> Result<Transfer, Failure> {
+    let found = part(url, target)?.filter(|found| found.id == id && found.stage == Stage::Filling);
+    found.ok_or_else(|| Failure::Access(format!("{url} was taken over by another run meanwhile")))
 }
 
 /// The part that a store has in a transfer.

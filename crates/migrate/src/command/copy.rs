@@ -4,7 +4,7 @@ use bitcoin::Network;
 use bitcoin::secp256k1::PublicKey;
 use channelcoord::{Backend, Stage, Transfer, TransferId};
 
-use super::begun::{Begun, refuse_part};
+use super::begun::{Begun, refuse_part, require_filling};
 use super::fill::fill;
 use super::phases::Stopwatch;
 use super::preflight::{Pair, preflight};
@@ -227,12 +227,14 @@ impl Job<'_> {
         )))
     }
 
-    /// Writes another stage; if `at` is given, only into a target that stands there.
+    /// Writes another stage into the target that this copy fills; if `at` is given, only if it stands
+    /// there.
     fn mark(&self, transfer: &Transfer, at: Option<channelcoord::Seq>) -> Result<(), Failure> {
         let url = self.site.url();
         let target = self.site.open()?;
         let failed = |error| Failure::access(url, &error);
         let mut writer = Writer::claim(target.as_ref()).map_err(failed)?;
+        require_filling(url, target.as_ref(), transfer.id)?;
         if at.is_some_and(|at| at != writer.head().seq) {
             return Err(Failure::Access(format!("{url} was written while it was compared")));
         }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use channelcoord::{Backend, Head};
+use channelcoord::{Backend, Head, Stage};
 
 use super::Watch;
+use super::begun::require_filling;
 use super::check::job_failure;
 use crate::journal::{Journal, Phase};
 use crate::lnd::diff::DiffError;
@@ -40,6 +41,9 @@ pub(super) fn fill(
         Ok(writer) => writer,
         Err(error) => return Err((write_failure(to, &error), journal)),
     };
+    if let Err(failure) = require_standing(to, target, &journal) {
+        return Err((failure, journal));
+    }
     let filled = match source {
         Opened::Store(backend) => from_store(from, backend.as_ref(), to, &mut writer, watch),
         Opened::Lnd(lnd) => from_lnd(from, lnd, refused, to, target, &mut writer, watch),
@@ -49,6 +53,16 @@ pub(super) fn fill(
     match filled {
         Ok(filled) => Ok((journal, head, filled)),
         Err(failure) => Err((failure, journal)),
+    }
+}
+
+/// Refuses a claimed target that is not where its journal said when it was looked at: what another run
+/// wrote since would be written again, over what a node may have made of it.
+fn require_standing(to: &StoreUrl, target: &dyn Backend, journal: &Journal) -> Result<(), Failure> {
+    let found = require_filling(to, target, journal.id)?;
+    match found.detail == journal.at(Stage::Filling).detail {
+        true => Ok(()),
+        false => Err(Failure::Access(format!("{to} was filled further by another run meanwhile"))),
     }
 }
 

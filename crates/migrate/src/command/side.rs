@@ -82,7 +82,7 @@ pub(super) struct ReadOnly {
     url: StoreUrl,
     opened: Opened,
     /// Nobody had it open when it was taken, and lnd cannot open a bbolt file meanwhile.
-    _quiet: Quiet,
+    quiet: Quiet,
 }
 
 /// What became of a source.
@@ -105,7 +105,7 @@ impl Source {
         }
         let opened = opened::open(url, false)?;
         let quiet = Quiet::of(url, &opened)?;
-        Ok(Source::ReadOnly(Box::new(ReadOnly { url: url.clone(), opened, _quiet: quiet })))
+        Ok(Source::ReadOnly(Box::new(ReadOnly { url: url.clone(), opened, quiet })))
     }
 
     pub(super) fn url(&self) -> &StoreUrl {
@@ -120,10 +120,15 @@ impl Source {
     pub(super) fn require(&self, target: &Transfer, source: &Identity) -> Result<Sealed, Failure> {
         let url = self.url();
         let found = match self {
-            Source::ReadOnly(source) => Identity::of(&source.url, &source.opened)?,
+            Source::ReadOnly(source) => {
+                let found = Identity::of(&source.url, &source.opened)?;
+                // To read all of it takes a while, and not every lnd is kept out.
+                source.quiet.confirm(&source.url, &source.opened)?;
+                found
+            }
             Source::Store(side) => match &side.part {
                 Some(part) if part.stage == Stage::Moved && part.id == target.id => {
-                    return Ok(Sealed::Here);
+                    return self.require_newest(part, target, source).map(|()| Sealed::Here);
                 }
                 Some(part) => match part.stage {
                     Stage::Active { .. } => side.identity()?,
@@ -150,6 +155,26 @@ impl Source {
             true => Ok(Sealed::No),
             false => Err(Failure::Content(format!(
                 "{url} is not the store that was copied, or was written since; nothing was changed"
+            ))),
+        }
+    }
+
+    /// Refuses an older state of the copy that the source was moved to, such as one that was restored:
+    /// the newer one may be in use. A source is sealed after its copy is active; a copy that is not
+    /// was taken back last, and knows where the source will stand.
+    fn require_newest(
+        &self,
+        part: &Transfer,
+        target: &Transfer,
+        source: &Identity,
+    ) -> Result<(), Failure> {
+        match target.stage == Stage::Complete && self.seq_unsealed() != Some(source.seq) {
+            false => Ok(()),
+            true => Err(Failure::Content(format!(
+                "{} was moved to {} when that was activated, and this is the copy as it was before: \
+                 use the one that was activated",
+                self.url(),
+                part.other
             ))),
         }
     }

@@ -5,8 +5,9 @@ mod schema;
 
 use channelcoord::{Backend, Transfer};
 
-pub(super) use self::file::ArchivePlace;
 use self::file::FileDraft;
+pub(super) use self::file::{ArchivePlace, own_directory};
+pub(super) use self::schema::SCRATCH;
 use self::schema::SchemaDraft;
 use crate::opened::Failure;
 use crate::url::{Engine, StoreUrl};

@@ -127,11 +127,7 @@ pub(super) fn source_use(url: &StoreUrl, quiet: &Result<Quiet, Failure>) -> Chec
 
 fn stop_advice(url: &StoreUrl) -> String {
     let holder = match url {
-        StoreUrl::File { engine: Engine::Sqlite, path } => {
-            let mut lock = path.as_os_str().to_owned();
-            lock.push(".lock");
-            holder::of(lock.as_ref())
-        }
+        StoreUrl::File { engine: Engine::Sqlite, path } => holder::of(&opened::lock_path(path)),
         StoreUrl::File { path, .. } => holder::of(path),
         StoreUrl::Server(_) | StoreUrl::LndServer(_) => None,
     };
