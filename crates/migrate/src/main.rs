@@ -21,18 +21,23 @@ use crate::terminal::Terminal;
 
 /// Moves the channel state of a Lightning node between stores, and out of lnd.
 ///
+/// `copy` fills a new store, the target, from another one, the source, and compares both; `verify`
+/// compares them again. No node opens the target before `activate`, which puts it into use and seals
+/// the source, so that no node opens that one any more. `unseal` undoes this until the target is
+/// written.
+///
 /// Stores are named by URL: redb:PATH, sqlite:PATH, archive:PATH, or for PostgreSQL
 /// postgres://USER@HOST:PORT/DATABASE?schema=NAME. Those of lnd: lnd-bolt:PATH, lnd-sqlite:PATH, or
 /// lnd-postgres://USER@HOST:PORT/DATABASE with ?prefix=NAME and schema=NAME if its table is not
-/// public.channeldb_kv. The path of an existing file is enough, its kind
-/// is recognised by its content. Without a schema, chanstore is meant. Put the password of a server
-/// into PGPASSWORD or ~/.pgpass: others can see a command line.
+/// public.channeldb_kv. The path of an existing file is enough, its kind is recognised by its content.
+/// Without a schema, chanstore is meant. Put the password of a server into PGPASSWORD or ~/.pgpass:
+/// others can see a command line.
 ///
 /// An archive is a whole store in one compressed file, to be kept, compared, and restored by another
-/// copy.
+/// copy. No node opens it.
 ///
-/// Exit codes: 0 success, 1 the content stops the job (see each command), 2 usage, 3 something
-/// cannot be read or written.
+/// Exit codes: 0 done, 1 what the stores hold stops the command (see each), 2 the request cannot be
+/// carried out as it stands, 3 something cannot be read or written, or a node has it open.
 #[derive(Parser)]
 #[command(version, about, long_about)]
 struct Cli {
@@ -40,29 +45,30 @@ struct Cli {
     command: Command,
     /// Print the result, findings included, as one line of JSON on standard output, and what happens
     /// meanwhile as lines of JSON on standard error.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 100)]
     json: bool,
-    /// Read an lnd database or a store although its content was moved away before.
-    #[arg(long, global = true)]
+    /// Read an lnd database that has a tombstone, or copy a store that is sealed, although the content
+    /// is in use elsewhere.
+    #[arg(long, global = true, display_order = 100)]
     allow_tombstoned: bool,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Check the source, copy it into a new store, and verify the copy.
+    /// Check the source, copy it into a new store, and compare both.
     ///
-    /// The target is at its place from the start, but no node opens it before it is complete,
-    /// compared with the source, and made the one in use by `activate`. A copy that was stopped
-    /// anywhere goes on with --resume. An existing file or schema is not touched. Exit code 1:
-    /// findings in the source stop the copy, nothing was written; or the copy differs from the
-    /// source and is marked as such.
+    /// The target is at its place from the start, marked as being filled. No node opens it before it
+    /// is complete, compared with the source, and put into use by `activate`. An archive appears when
+    /// it is complete. A copy that was stopped anywhere goes on with --resume. A file or schema that
+    /// exists is not touched. Exit code 1: findings in the source stop the copy, and nothing was
+    /// written; or the target differs from the source, and is marked so that no node opens it.
     Copy {
-        /// Store to copy.
-        #[arg(long)]
+        /// Store to copy. It is only read.
+        #[arg(long, value_name = "SOURCE")]
         from: String,
         /// Store to create, with its engine: redb:PATH, sqlite:PATH, archive:PATH or
         /// postgres://...?schema=NAME.
-        #[arg(long)]
+        #[arg(long, value_name = "TARGET")]
         to: String,
         /// Look at everything that could stop the copy, say what it would take, and leave nothing.
         #[arg(long)]
@@ -73,11 +79,11 @@ enum Command {
         /// Leave out what is damaged in an lnd database, list it, and copy the rest.
         #[arg(long)]
         skip_damaged: bool,
-        /// Go on with a copy that was stopped, with the same source and options; begin one if there
-        /// is none; compare one again that is complete.
+        /// Go on with a copy that was stopped, with the same source and options; begin one if nothing
+        /// is there; compare again if it is complete. An archive that was stopped is begun anew.
         #[arg(long, conflicts_with = "dry_run")]
         resume: bool,
-        /// Records after which is committed: the most that a copy that is stopped does again.
+        /// Records to a commit: the most that is done again after a stop.
         #[arg(long, value_name = "RECORDS", default_value_t = RECORDS_PER_BATCH)]
         batch: usize,
         /// Refuse channels of another network: mainnet, testnet, testnet4, signet or regtest. A new
@@ -86,56 +92,59 @@ enum Command {
         network: Option<Network>,
         /// Refuse a source of another node, named by its public key. A new store in PostgreSQL
         /// belongs to it.
-        #[arg(long)]
+        #[arg(long, value_name = "PUBLIC KEY")]
         node: Option<PublicKey>,
     },
     /// Compare every record of two stores, both ways.
     ///
-    /// For an lnd source, the target's records are encoded again and compared byte for byte. Exit
-    /// code 1: they differ; the first differences are named.
+    /// Of an lnd source, the target's records are encoded again and compared byte for byte. Exit code
+    /// 1: they differ, and the first differences are named; or the source is damaged in parts, which
+    /// were not compared.
     Verify {
         /// Store that was copied.
-        #[arg(long)]
+        #[arg(long, value_name = "SOURCE")]
         from: String,
         /// Its copy.
-        #[arg(long)]
+        #[arg(long, value_name = "TARGET")]
         to: String,
     },
-    /// Make a complete copy the store in use, and seal its source.
+    /// Put a complete copy into use, and seal its source.
     ///
-    /// Until then no node opens the copy; from then on no node opens the source, if it is a store of
-    /// ours, and it says where its content went. A source that was written since it was copied is
-    /// refused, and so is a side that a node has open. Stopped anywhere, run it again. An lnd database
-    /// is not changed: see to it that no lnd is started on it. Exit code 1: the copy is not complete,
-    /// or the source is not what was copied; nothing was changed.
+    /// Before, no node opens the target; afterwards no node opens the source, if it is a store of
+    /// ours, and it says where its content went. An lnd database is not changed: see to it that no lnd
+    /// is started on it. A source that was written since it was copied is refused, and so is a store
+    /// that a node has open. Stopped anywhere, run it again. Exit code 1: the target is no complete
+    /// copy, or the source is not what was copied; nothing was changed.
     Activate {
         /// Store that was copied.
-        #[arg(long)]
+        #[arg(long, value_name = "SOURCE")]
         from: String,
         /// Its complete copy.
-        #[arg(long)]
+        #[arg(long, value_name = "TARGET")]
         to: String,
         /// Seal an lnd database too, with the tombstone that lnd itself refuses.
         #[arg(long)]
         seal_source: bool,
     },
-    /// Undo `activate`: the source is the store in use again.
+    /// Undo `activate`: put the source into use again.
     ///
-    /// The copy is taken out of use first, then the source is opened to its node, so that both are
-    /// never in use. Stopped anywhere, run it again. Exit code 1: the copy was written since it was
-    /// activated, so that the source is outdated; nothing was changed.
+    /// The target is taken out of use first, then the source is unsealed, so that both are never in
+    /// use. Stopped anywhere, run it again. Exit code 1: the target was written since it was
+    /// activated, so that the source is outdated; or the two are no copy and source. Nothing was
+    /// changed.
     Unseal {
         /// Store that was copied.
-        #[arg(long)]
+        #[arg(long, value_name = "SOURCE")]
         from: String,
         /// Its copy.
-        #[arg(long)]
+        #[arg(long, value_name = "TARGET")]
         to: String,
     },
-    /// Sum a store up in digests, to compare it with another one that is not at hand.
+    /// Sum a store up in digests, to compare it with one that is not at hand.
     ///
-    /// Two stores have the same digest if they hold the same, whatever their engines. Exit code 1:
-    /// damaged records, or differences from the digest given.
+    /// Two stores have the same digest if they hold the same, whatever their engines. An lnd database
+    /// has none, its copy has. Exit code 1: records are damaged, or something differs from the digests
+    /// given.
     Digest {
         /// The store.
         store: String,
@@ -147,17 +156,15 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         against: Option<PathBuf>,
     },
-    /// Read everything of a store and report damage and inconsistencies.
+    /// Read everything of a store, and report damage and inconsistencies.
     ///
     /// An archive is read from its first byte to its last; its records are held against each other
-    /// only if all of it is sound.
-    ///
-    /// Exit code 1: damage or inconsistencies were found.
+    /// only if all of it is sound. Exit code 1: damage or inconsistencies were found.
     Check {
         /// The store.
         store: String,
     },
-    /// Show what a store holds.
+    /// Show what a store holds: its channels, and how many records of each kind.
     Inspect {
         /// The store.
         store: String,

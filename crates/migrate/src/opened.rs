@@ -1,7 +1,7 @@
 //! Opening stores by name.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use channelcoord::{Backend, BackendError, Head};
 use sqlstore::SqliteBackend;
@@ -303,7 +303,8 @@ impl Quiet {
             StoreUrl::File { engine: Engine::Sqlite, path } => path,
             StoreUrl::File { .. } => return Ok(Quiet::ByReader),
         };
-        match File::open(lock_path(path)) {
+        let lock = SqliteBackend::lock_path(path).map_err(|error| Failure::access(url, &error))?;
+        match File::open(lock) {
             // Nobody has ever written it.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Quiet::ByReader),
             Err(error) => Err(Failure::access(url, &error)),
@@ -335,14 +336,6 @@ impl Quiet {
             _ => Ok(()),
         }
     }
-}
-
-/// The file beside an SQLite store that its writer locks, whatever the store is called by.
-pub(crate) fn lock_path(path: &Path) -> PathBuf {
-    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let mut lock = real.into_os_string();
-    lock.push(".lock");
-    lock.into()
 }
 
 /// Where a store on a server stands, unless a node holds it.

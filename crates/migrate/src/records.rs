@@ -22,7 +22,7 @@ const BYTES: usize = 1 << 20;
 const AHEAD: usize = 4;
 
 /// Every record of a range that is content, in key order and in flat memory. Ends after the first
-/// error. What part a store has in a [`Transfer`] is no content.
+/// error. What part a store has in a [`Transfer`](channelcoord::Transfer) is no content.
 pub struct Records<'a> {
     pages: Pages<'a>,
     page: std::vec::IntoIter<Record>,

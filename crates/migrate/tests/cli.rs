@@ -68,6 +68,45 @@ fn a_copy_leaves_the_store_and_its_lock() {
     assert_eq!(desk.files(), ["a.redb", "a.sqlite", "a.sqlite.lock"]);
 }
 
+/// The commands that a copy suggests.
+#[track_caller]
+fn next(from: &str, to: &str) -> Vec<String> {
+    let copied = migrate(&["copy", "--json", "--allow-tombstoned", "--from", from, "--to", to]);
+    assert_eq!(code(&copied), 0, "{}", stderr(&copied));
+    serde_json::from_value(json(&copied)["next"].clone()).unwrap()
+}
+
+#[test]
+fn the_next_command_can_be_pasted() {
+    let desk = Desk::new();
+    let dir = desk.0.path().join("it's a $(new) \"place\" & more");
+    std::fs::create_dir(&dir).unwrap();
+    let store = format!("sqlite:{}", dir.join("store").display());
+    let next = next(&fixture("empty.db").display().to_string(), &store);
+    let programs = Path::new(env!("CARGO_BIN_EXE_migrate")).parent().unwrap();
+    let pasted =
+        Command::new("/bin/sh").args(["-c", &next.join("\n")]).env("PATH", programs).output();
+    let pasted = pasted.unwrap();
+    assert_eq!(code(&pasted), 0, "{next:?}: {}", stderr(&pasted));
+    let told = String::from_utf8(pasted.stdout).unwrap();
+    assert!(told.starts_with(&format!("{store} is the store in use")), "{told}");
+}
+
+#[test]
+fn no_command_is_suggested_that_would_be_refused() {
+    let desk = Desk::new();
+    let source = fixture("empty.db").display().to_string();
+    let (copy, archive) = (desk.url("redb", "copy"), desk.url("archive", "archive"));
+    assert_eq!(next(&source, &copy).len(), 1);
+    assert_eq!(next(&source, &archive), [""; 0]);
+    // The first copy is not in use itself.
+    assert_eq!(next(&copy, &desk.url("sqlite", "a")), [""; 0]);
+    let tombstoned = fixture("tombstoned.db").display().to_string();
+    assert_eq!(next(&tombstoned, &desk.url("sqlite", "b")), [""; 0]);
+    let dry = migrate(&["copy", "--json", "--dry-run", "--from", &source, "--to", "redb:c"]);
+    assert_eq!(json(&dry)["next"], serde_json::json!([]));
+}
+
 #[test]
 fn a_refused_copy_leaves_nothing() {
     let desk = Desk::new();
@@ -164,8 +203,11 @@ fn a_store_in_use_is_not_copied() {
     let desk = Desk::new();
     let (live, target) = (desk.url("sqlite", "live"), desk.url("sqlite", "copy"));
     assert_eq!(code(&copy(&fixture("node.db").display().to_string(), &live)), 0);
+    std::os::unix::fs::symlink("live", desk.0.path().join("link")).unwrap();
     let held = sqlstore::SqliteBackend::open_existing(desk.0.path().join("live")).unwrap();
-    assert_eq!(code(&copy(&live, &target)), 3);
+    for name in [&live, &desk.url("sqlite", "link")] {
+        assert_eq!(code(&copy(name, &target)), 3, "{name}");
+    }
     drop(held);
     assert_eq!(code(&copy(&live, &target)), 0);
 }

@@ -3,10 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "common/command.rs"]
-#[allow(dead_code, reason = "not every file of tests needs everything")]
 mod command;
 #[path = "common/stopping.rs"]
-#[allow(dead_code, reason = "not every file of tests needs everything")]
 mod stopping;
 
 use std::process::{Command, Stdio};

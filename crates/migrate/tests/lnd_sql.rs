@@ -4,8 +4,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    dead_code,
-    reason = "a test fails by panicking; helpers are shared"
+    reason = "a test fails by panicking"
 )]
 
 #[path = "common/bolt_writer.rs"]
@@ -18,5 +17,7 @@ mod damage;
 mod files;
 #[path = "common/kv.rs"]
 mod kv;
+#[path = "common/meanwhile.rs"]
+mod meanwhile;
 #[path = "lnd_sql/sources.rs"]
 mod sources;

@@ -3,19 +3,18 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    dead_code,
-    reason = "a test fails by panicking; helpers are shared"
+    reason = "a test fails by panicking"
 )]
 
 #[path = "common/bolt_writer.rs"]
 mod bolt_writer;
 #[path = "common/command.rs"]
 mod command;
-#[path = "postgres/database.rs"]
+#[path = "common/database.rs"]
 mod database;
 #[path = "common/kv.rs"]
 mod kv;
-#[path = "postgres/table.rs"]
+#[path = "common/table.rs"]
 mod table;
 
 use std::sync::OnceLock;

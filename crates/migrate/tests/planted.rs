@@ -12,13 +12,10 @@
 #[path = "planted/base.rs"]
 mod base;
 #[path = "common/bolt_writer.rs"]
-#[allow(dead_code, reason = "no test needs all of it")]
 mod bolt_writer;
 #[path = "common/command.rs"]
-#[allow(dead_code, reason = "no test needs all of it")]
 mod command;
-#[path = "postgres/database.rs"]
-#[allow(dead_code, reason = "no test needs all of it")]
+#[path = "common/database.rs"]
 mod database;
 #[path = "planted/digests.rs"]
 mod digests;

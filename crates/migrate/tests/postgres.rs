@@ -7,13 +7,12 @@
 )]
 
 #[path = "common/bolt_writer.rs"]
-#[allow(dead_code, reason = "shared with other tests")]
 mod bolt_writer;
 #[path = "common/command.rs"]
 mod command;
 #[path = "postgres/copies.rs"]
 mod copies;
-#[path = "postgres/database.rs"]
+#[path = "common/database.rs"]
 mod database;
 #[path = "postgres/drafts.rs"]
 mod drafts;
@@ -22,15 +21,16 @@ mod guide;
 #[path = "postgres/guided.rs"]
 mod guided;
 #[path = "common/kv.rs"]
-#[allow(dead_code, reason = "shared with other tests")]
 mod kv;
 #[path = "postgres/lnd.rs"]
 mod lnd;
+#[path = "common/meanwhile.rs"]
+mod meanwhile;
 #[path = "postgres/names.rs"]
 mod names;
 #[path = "postgres/preflight.rs"]
 mod preflight;
 #[path = "postgres/sources.rs"]
 mod sources;
-#[path = "postgres/table.rs"]
+#[path = "common/table.rs"]
 mod table;

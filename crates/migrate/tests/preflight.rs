@@ -7,7 +7,6 @@
 )]
 
 #[path = "common/bolt_writer.rs"]
-#[allow(dead_code, reason = "other tests use the rest")]
 mod bolt_writer;
 #[path = "common/command.rs"]
 mod command;

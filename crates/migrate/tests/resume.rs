@@ -9,10 +9,8 @@
 #[path = "resume/activate.rs"]
 mod activate;
 #[path = "common/bolt_writer.rs"]
-#[allow(dead_code, reason = "not every file of tests needs everything")]
 mod bolt_writer;
 #[path = "common/command.rs"]
-#[allow(dead_code, reason = "not every file of tests needs everything")]
 mod command;
 #[path = "resume/stops.rs"]
 mod each_commit;
@@ -21,7 +19,6 @@ mod handover;
 #[path = "resume/refused.rs"]
 mod refused;
 #[path = "common/stopping.rs"]
-#[allow(dead_code, reason = "not every file of tests needs everything")]
 mod stopping;
 #[path = "common/stops.rs"]
 mod stops;

@@ -4,8 +4,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    dead_code,
-    reason = "a test fails by panicking; helpers are shared"
+    reason = "a test fails by panicking"
 )]
 
 #[path = "tombstone/bolt.rs"]

@@ -14,12 +14,12 @@ use crate::writers::{Came, Writer, Wrong};
 /// Kinds of steps that a channel goes in turn, each with a statement of its own.
 const KINDS: usize = 3;
 
-fn behind(proxy: &Proxy) -> InPostgres {
+pub(crate) fn behind(proxy: &Proxy) -> InPostgres {
     InPostgres::on_server(&proxy.url("postgres")).unwrap()
 }
 
 /// Every point at which a connection can be cut that carries so many messages each way.
-fn points(messages: [usize; 2], fresh: bool) -> Vec<Cut> {
+pub(crate) fn points(messages: [usize; 2], fresh: bool) -> Vec<Cut> {
     let ways = [Way::ToServer, Way::ToStore].into_iter();
     let points = ways.flat_map(|way| {
         (0..=messages[way as usize]).flat_map(move |after| {

@@ -13,6 +13,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod answers;
 mod cluster;
 mod conflicts;
 mod cuts;

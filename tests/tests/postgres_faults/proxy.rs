@@ -1,4 +1,4 @@
-//! Stands between a store and its server, and cuts connections where it is told to.
+//! Stands between a store and its server, and cuts connections or spoils answers where it is told to.
 //!
 //! It knows where messages begin and end, and which connection is the one that commits.
 
@@ -29,6 +29,17 @@ pub(crate) struct Cut {
     pub(crate) fresh: bool,
 }
 
+/// What to make of the row that a commit is answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spoil {
+    /// Its first value has no bytes.
+    Unreadable,
+    /// It is left out.
+    NoRow,
+    /// The server says that it ends, and does so once it has committed.
+    Panic,
+}
+
 /// A listener that passes everything on to a server's socket.
 pub(crate) struct Proxy {
     port: u16,
@@ -44,6 +55,7 @@ struct Wire {
 #[derive(Default)]
 struct State {
     cut: Option<Cut>,
+    spoil: Option<Spoil>,
     /// Connections that were made before are not cut.
     fresh_from: u64,
     connections: u64,
@@ -85,6 +97,16 @@ impl Proxy {
             Some(Cut { fresh: true, .. }) => state.connections + 1,
             _ => 0,
         };
+    }
+
+    /// Spoils the next row that goes to the store on the connection that commits.
+    pub(crate) fn spoil(&self, spoil: Spoil) {
+        self.wire.state().spoil = Some(spoil);
+    }
+
+    /// Whether that is done.
+    pub(crate) fn is_spoilt(&self) -> bool {
+        self.wire.state().spoil.is_none()
     }
 
     /// Messages that went to the server and to the store since counting began.
@@ -170,9 +192,22 @@ impl Wire {
             Way::ToServer => (&mut &ends.store, &mut &ends.server),
             Way::ToStore => (&mut &ends.server, &mut &ends.store),
         };
-        while let Ok(message) = message(from) {
+        while let Ok(mut message) = message(from) {
             // Held while the message goes on: what is cut is cut for both ways.
             let mut state = self.state();
+            let row = way == Way::ToStore && message.starts_with(b"D");
+            match state.spoil.take_if(|_| row) {
+                Some(Spoil::Unreadable) => message = without_value(&message),
+                Some(Spoil::NoRow) => continue,
+                Some(Spoil::Panic) => {
+                    drop(state);
+                    // Whether the store hears it is not for us to say.
+                    let _ = to.write_all(PANIC);
+                    until_ready(from);
+                    break;
+                }
+                None => {}
+            }
             let here = state.cut.filter(|cut| cut.way == way && connection >= state.fresh_from);
             let whole = here.filter(|cut| cut.after == state.passed[way as usize]);
             match whole {
@@ -198,6 +233,20 @@ impl Wire {
     }
 }
 
+/// What a server says that cannot write its log.
+const PANIC: &[u8] = b"E\0\0\0\x2cSPANIC\0VPANIC\0C53100\0Mno space is left\0\0";
+
+/// A row of one value or more, without the bytes of the first.
+fn without_value(row: &[u8]) -> Vec<u8> {
+    // Its type, its length, how many values; then each with its length before it.
+    const FIRST: usize = 1 + 4 + 2;
+    let length = i32::from_be_bytes(row[FIRST..FIRST + 4].try_into().unwrap());
+    let removed = usize::try_from(length).unwrap_or_default();
+    let rest = &row[FIRST + 4 + removed..];
+    let length = u32::try_from(row.len() - 1 - removed).unwrap();
+    [&row[..1], &length.to_be_bytes(), &row[5..FIRST], &[0; 4], rest].concat()
+}
+
 /// The first message, which has no type.
 fn start(from: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut message = vec![0; 4];
@@ -210,6 +259,11 @@ fn message(from: &mut dyn Read) -> io::Result<Vec<u8>> {
     let mut message = vec![0; 5];
     from.read_exact(&mut message)?;
     rest(from, message)
+}
+
+/// Passes over messages to the one that says that the server is done, or to the end.
+fn until_ready(from: &mut dyn Read) {
+    while message(from).is_ok_and(|message| !message.starts_with(b"Z")) {}
 }
 
 fn rest(mut from: impl Read, mut message: Vec<u8>) -> io::Result<Vec<u8>> {

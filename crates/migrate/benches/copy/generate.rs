@@ -98,7 +98,7 @@ fn channel(fill: &mut Fill<'_>, n: u64, states: u64, rng: &mut Rng) {
         remote_next_point: Some(values::peer_point(n, states + 1)),
         next_secret_index: shachain::index_of(states).expect("heights are in range"),
     };
-    let in_flight = if n % 3 == 0 && !closed { 1 + n % 7 } else { 0 };
+    let in_flight = if n.is_multiple_of(3) && !closed { 1 + n % 7 } else { 0 };
     let commitment =
         |side, height| values::commitment(n, side, height, values::htlcs_both_ways(in_flight));
     let pending = row.has_pending.then(|| PendingCommitment {
@@ -181,12 +181,12 @@ fn revoked(no: ChannelNo, height: u64, rng: &mut Rng) -> RevokedStateRecord {
         output_index: 2 + position as u16,
         custom_records: None,
     };
-    let htlcs = if height % 3 == 0 { 1 + height % 5 } else { 0 };
+    let htlcs = if height.is_multiple_of(3) { 1 + height % 5 } else { 0 };
     let htlcs = (0..htlcs).map(htlc).collect();
     let state = RevokedState {
         height: CommitmentHeight(height),
         our_output_index: Some(0),
-        their_output_index: (height % 10 != 0).then_some(1),
+        their_output_index: (!height.is_multiple_of(10)).then_some(1),
         commit_txid: Txid::from_byte_array(bytes32()),
         our_balance: Some(MilliSatoshi(5_000_000_000 - height)),
         their_balance: Some(MilliSatoshi(4_000_000_000 + height)),

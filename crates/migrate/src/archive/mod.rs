@@ -3,8 +3,8 @@
 //! The format is described byte by byte in `docs/archive.md`. Equal content gives equal bytes, and an
 //! equal [SHA-256](Contents::sha256) whatever compressed it.
 //!
-//! * [`ArchiveWriter`] takes records in key order, into a file or a pipe; [`export`] feeds it.
-//! * [`ArchiveReader`] reads from the first byte to the last and checks everything; [`check`] reports
+//! * [`ArchiveWriter`] takes records in key order, into a file or a pipe; [`export()`] feeds it.
+//! * [`ArchiveReader`] reads from the first byte to the last and checks everything; [`check()`] reports
 //!   what it finds.
 //! * [`ArchiveBackend`] looks records up by the index, as a store that is only read.
 

@@ -121,6 +121,20 @@ pub(super) fn require_filling(
     found.ok_or_else(|| Failure::Access(format!("{url} was taken over by another run meanwhile")))
 }
 
+/// Refuses a claimed target that does not stand where its journal said when it was looked at. What
+/// another run wrote since would be written again, over what a node may have made of it.
+pub(super) fn require_standing(
+    url: &StoreUrl,
+    target: &dyn Backend,
+    journal: &Journal,
+) -> Result<(), Failure> {
+    let found = require_filling(url, target, journal.id)?;
+    match found.detail == journal.at(Stage::Filling).detail {
+        true => Ok(()),
+        false => Err(Failure::Access(format!("{url} was filled further by another run meanwhile"))),
+    }
+}
+
 /// The part that a store has in a transfer.
 pub(super) fn part(url: &StoreUrl, store: &dyn Backend) -> Result<Option<Transfer>, Failure> {
     pollster::block_on(Transfer::of(store)).map_err(|error| Failure::of_backend(url, &error))
@@ -147,4 +161,16 @@ pub(super) fn refuse_part(
         Stage::Differing => format!("{from} differs from {other}, of which it was to be a copy"),
         Stage::Moved => format!("{from} was moved to {other}; copy that one"),
     }))
+}
+
+/// Whether a copy of a source can be put into use in its place: not while another copy is, or the
+/// source itself is a copy that is not.
+pub(super) fn is_replaceable(from: &StoreUrl, source: &Opened) -> Result<bool, Failure> {
+    Ok(match source {
+        Opened::Lnd(lnd) => lnd.tombstone().is_none(),
+        Opened::Store(store) => match part(from, store.as_ref())? {
+            Some(found) => matches!(found.stage, Stage::Active { .. }),
+            None => true,
+        },
+    })
 }

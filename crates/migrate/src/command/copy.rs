@@ -4,8 +4,8 @@ use bitcoin::Network;
 use bitcoin::secp256k1::PublicKey;
 use channelcoord::{Backend, Stage, Transfer, TransferId};
 
-use super::begun::{Begun, refuse_part, require_filling};
-use super::fill::fill;
+use super::begun::{Begun, is_replaceable, refuse_part, require_filling, require_standing};
+use super::fill::{Filling, write_failure};
 use super::phases::Stopwatch;
 use super::preflight::{Pair, preflight};
 use super::report::CopyReport;
@@ -77,6 +77,11 @@ pub fn copy(
         None => copy_to(from, source, &UrlSite(to), options, watch)?,
     };
     report.phases = watch.times();
+    // The copy is there, so nothing that fails from here on is a failure of it.
+    let replaces = !report.dry_run && to.archive().is_none();
+    if replaces && matches!(is_replaceable(from, source), Ok(true)) {
+        report.suggest_activate(from, to);
+    }
     Ok(report)
 }
 
@@ -176,25 +181,22 @@ impl Job<'_> {
         quiet: &Quiet,
     ) -> Result<(), Failure> {
         let Job { from, source, refused, site, options, watch } = self;
-        let filled = fill(
-            from,
-            source,
-            refused,
-            site.url(),
-            target.as_ref(),
-            journal,
-            options.batch,
-            *watch,
-        );
+        let url = site.url();
+        let mut writer = Writer::go_on(target.as_ref(), journal.clone(), options.batch)
+            .map_err(|error| write_failure(url, &error))?;
+        let filling = Filling { from, refused, to: url, watch: *watch };
+        let filled = require_standing(url, target.as_ref(), &journal)
+            .and_then(|()| filling.run(source, target.as_ref(), &mut writer));
+        let head = writer.head();
+        let journal = writer.into_journal().unwrap_or(journal);
         let released = release(*site, target.as_ref());
         drop(target);
-        let (journal, head, filled) = match filled {
-            Ok(filled) => filled,
-            Err((failure @ Failure::Content(_), journal)) => {
+        let filled = match filled {
+            Err(failure @ Failure::Content(_)) => {
                 self.mark(&journal.at(Stage::Differing), None)?;
-                return Err(failure.and(useless(site.url())));
+                return Err(failure.and(useless(url)));
             }
-            Err((failure, _)) => return Err(failure),
+            other => other?,
         };
         released?;
         report.residues = journal.residues;
@@ -234,12 +236,12 @@ impl Job<'_> {
         let target = self.site.open()?;
         let failed = |error| Failure::access(url, &error);
         let mut writer = Writer::claim(target.as_ref()).map_err(failed)?;
-        require_filling(url, target.as_ref(), transfer.id)?;
-        if at.is_some_and(|at| at != writer.head().seq) {
-            return Err(Failure::Access(format!("{url} was written while it was compared")));
-        }
-        writer.set_transfer(transfer).map_err(failed)?;
-        release(self.site, target.as_ref())
+        let marked = match at.is_none_or(|at| at == writer.head().seq) {
+            true => require_filling(url, target.as_ref(), transfer.id)
+                .and_then(|_| writer.set_transfer(transfer).map_err(failed)),
+            false => Err(Failure::Access(format!("{url} was written while it was compared"))),
+        };
+        marked.and(release(self.site, target.as_ref()))
     }
 }
 

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use channelcoord::{Backend, Head, Stage};
+use channelcoord::Backend;
 
 use super::Watch;
-use super::begun::require_filling;
 use super::check::job_failure;
-use crate::journal::{Journal, Phase};
+use crate::journal::Phase;
+use crate::lnd;
 use crate::lnd::diff::DiffError;
 use crate::lnd::import::ImportError;
 use crate::lnd::source::{LndSource, Refused};
-use crate::lnd::{self};
 use crate::opened::{Failure, Opened};
 use crate::store;
 use crate::url::StoreUrl;
@@ -24,46 +23,14 @@ pub(super) struct Filled {
     pub(super) residues: BTreeMap<&'static str, u64>,
 }
 
-/// Writes what the journal of a target says is missing. Returns the journal at the end, and where
-/// the target stands then; the journal also with a failure.
-#[allow(clippy::too_many_arguments, reason = "a copy has this many sides")]
-pub(super) fn fill(
-    from: &StoreUrl,
-    source: &Opened,
-    refused: &Refused,
-    to: &StoreUrl,
-    target: &dyn Backend,
-    journal: Journal,
-    batch: usize,
-    watch: &dyn Watch,
-) -> Result<(Journal, Head, Filled), (Failure, Journal)> {
-    let mut writer = match Writer::go_on(target, journal.clone(), batch) {
-        Ok(writer) => writer,
-        Err(error) => return Err((write_failure(to, &error), journal)),
-    };
-    if let Err(failure) = require_standing(to, target, &journal) {
-        return Err((failure, journal));
-    }
-    let filled = match source {
-        Opened::Store(backend) => from_store(from, backend.as_ref(), to, &mut writer, watch),
-        Opened::Lnd(lnd) => from_lnd(from, lnd, refused, to, target, &mut writer, watch),
-    };
-    let head = writer.head();
-    let journal = writer.into_journal().unwrap_or(journal);
-    match filled {
-        Ok(filled) => Ok((journal, head, filled)),
-        Err(failure) => Err((failure, journal)),
-    }
-}
-
-/// Refuses a claimed target that is not where its journal said when it was looked at: what another run
-/// wrote since would be written again, over what a node may have made of it.
-fn require_standing(to: &StoreUrl, target: &dyn Backend, journal: &Journal) -> Result<(), Failure> {
-    let found = require_filling(to, target, journal.id)?;
-    match found.detail == journal.at(Stage::Filling).detail {
-        true => Ok(()),
-        false => Err(Failure::Access(format!("{to} was filled further by another run meanwhile"))),
-    }
+/// A source on its way into a target.
+#[derive(Clone, Copy)]
+pub(super) struct Filling<'a> {
+    pub(super) from: &'a StoreUrl,
+    /// Paths of an lnd source that are not read.
+    pub(super) refused: &'a Refused,
+    pub(super) to: &'a StoreUrl,
+    pub(super) watch: &'a dyn Watch,
 }
 
 /// Writes an lnd database into a store that is needed on the way to something else, and goes with it.
@@ -76,56 +43,67 @@ pub(super) fn stage(
     watch: &dyn Watch,
 ) -> Result<Filled, Failure> {
     let mut writer = Writer::claim(store).map_err(|error| write_failure(to, &error))?;
-    from_lnd(from, source, refused, to, store, &mut writer, watch)
+    Filling { from, refused, to, watch }.import(source, store, &mut writer)
 }
 
-fn from_store(
-    from: &StoreUrl,
-    source: &dyn Backend,
-    to: &StoreUrl,
-    writer: &mut Writer<'_>,
-    watch: &dyn Watch,
-) -> Result<Filled, Failure> {
-    if writer.phase() == Phase::Content {
-        let progress = watch.phase("copying", None);
-        store::copy(source, writer, &progress).map_err(|error| match &error {
-            store::StoreJobError::Write(error) => write_failure(to, error),
-            _ => job_failure(from, &error),
-        })?;
-        writer.enter(Phase::Verify).map_err(|error| write_failure(to, &error))?;
+impl Filling<'_> {
+    /// Writes what the writer's journal says is missing.
+    pub(super) fn run(
+        &self,
+        source: &Opened,
+        target: &dyn Backend,
+        writer: &mut Writer<'_>,
+    ) -> Result<Filled, Failure> {
+        match source {
+            Opened::Store(backend) => self.copy(backend.as_ref(), writer),
+            Opened::Lnd(lnd) => self.import(lnd, target, writer),
+        }
     }
-    Ok(Filled::default())
-}
 
-fn from_lnd(
-    from: &StoreUrl,
-    source: &LndSource,
-    refused: &Refused,
-    to: &StoreUrl,
-    target: &dyn Backend,
-    writer: &mut Writer<'_>,
-    watch: &dyn Watch,
-) -> Result<Filled, Failure> {
-    let keys = Some(source.survey().keys);
-    let (begun, mut filled) = (writer.phase(), Filled::default());
-    if begun == Phase::Content {
-        let progress = watch.phase("copying", keys);
-        lnd::import::import(source, refused, writer, &progress)
-            .map_err(|error| import_failure(from, to, &error))?;
-        writer.enter(Phase::Residue).map_err(|error| write_failure(to, &error))?;
+    fn copy(&self, source: &dyn Backend, writer: &mut Writer<'_>) -> Result<Filled, Failure> {
+        if writer.phase() == Phase::Content {
+            let progress = self.watch.phase("copying", None);
+            store::copy(source, writer, &progress).map_err(|error| match &error {
+                store::StoreJobError::Write(error) => write_failure(self.to, error),
+                _ => job_failure(self.from, &error),
+            })?;
+            self.enter(Phase::Verify, writer)?;
+        }
+        Ok(Filled::default())
     }
-    if begun <= Phase::Residue {
-        let progress = watch.phase("comparing", keys);
-        let stored = lnd::diff::store_residue(source, refused, target, writer, &progress);
-        filled.residues = stored.map_err(|error| diff_failure(from, to, &error))?;
-        writer.count_residues(filled.residues.values().sum());
-        writer.enter(Phase::Verify).map_err(|error| write_failure(to, &error))?;
+
+    fn import(
+        &self,
+        source: &LndSource,
+        target: &dyn Backend,
+        writer: &mut Writer<'_>,
+    ) -> Result<Filled, Failure> {
+        let Filling { from, refused, to, watch } = *self;
+        let keys = Some(source.survey().keys);
+        let (begun, mut filled) = (writer.phase(), Filled::default());
+        if begun == Phase::Content {
+            let progress = watch.phase("copying", keys);
+            lnd::import::import(source, refused, writer, &progress)
+                .map_err(|error| import_failure(from, to, &error))?;
+            self.enter(Phase::Residue, writer)?;
+        }
+        if begun <= Phase::Residue {
+            let progress = watch.phase("comparing", keys);
+            let stored = lnd::diff::store_residue(source, refused, target, writer, &progress);
+            filled.residues = stored.map_err(|error| diff_failure(from, to, &error))?;
+            writer.count_residues(filled.residues.values().sum());
+            self.enter(Phase::Verify, writer)?;
+        }
+        Ok(filled)
     }
-    Ok(filled)
+
+    fn enter(&self, phase: Phase, writer: &mut Writer<'_>) -> Result<(), Failure> {
+        writer.enter(phase).map_err(|error| write_failure(self.to, &error))
+    }
 }
 
 /// Sorts a failure to write: what the engine does not take, it will not take later either.
-fn write_failure(to: &StoreUrl, error: &WriteError) -> Failure {
+pub(super) fn write_failure(to: &StoreUrl, error: &WriteError) -> Failure {
     match error {
         WriteError::Refused(_) => Failure::content(to, error),
         _ => Failure::access(to, error),

@@ -10,6 +10,7 @@ use super::check::CheckReport;
 use super::phases::PhaseTime;
 use super::preflight::{LeftOut, Preflight};
 use crate::text::{bytes, count, counted, duration};
+use crate::url::StoreUrl;
 
 /// What a copy did.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -45,7 +46,7 @@ pub struct CopyReport {
     pub was_complete: bool,
     /// What killed runs may have left behind, which can be deleted when no other copy runs.
     pub leftovers: Vec<String>,
-    /// What to do next, as commands.
+    /// What to do next, as commands for a shell. They hold no password.
     pub next: Vec<String>,
     /// What was looked at before; records by kind are there.
     pub preflight: Preflight,
@@ -64,6 +65,14 @@ impl CopyReport {
             preflight,
             ..CopyReport::default()
         }
+    }
+
+    /// Names the command that puts the copy into use.
+    pub(super) fn suggest_activate(&mut self, from: &StoreUrl, to: &StoreUrl) {
+        let (from, to) = (from.to_string(), to.to_string());
+        let words = ["migrate", "activate", "--from", &from, "--to", &to];
+        // Only a zero byte cannot be quoted, and no argument can hold one.
+        self.next.extend(shlex::try_join(words).ok());
     }
 }
 

@@ -10,7 +10,7 @@ pub fn is_content(record: &Record) -> bool {
 }
 
 /// A record without its version, which every store assigns anew.
-pub(crate) fn unversioned(mut record: Record) -> Record {
+pub fn unversioned(mut record: Record) -> Record {
     match &mut record {
         Record::Channel(ChannelRecordKind::Channel(row)) => row.version = Version::ABSENT,
         Record::LinkNode(linknode::Record::LinkNode(row)) => row.version = Version::ABSENT,

@@ -34,6 +34,9 @@ pub enum Engine {
 }
 
 impl Engine {
+    const ALL: [Engine; 5] =
+        [Engine::LndBolt, Engine::LndSqlite, Engine::Redb, Engine::Sqlite, Engine::Archive];
+
     /// What names begin with.
     pub fn scheme(self) -> &'static str {
         match self {
@@ -43,6 +46,10 @@ impl Engine {
             Engine::Sqlite => "sqlite",
             Engine::Archive => "archive",
         }
+    }
+
+    fn named(scheme: &str) -> Option<Engine> {
+        Engine::ALL.into_iter().find(|engine| engine.scheme() == scheme)
     }
 }
 
@@ -155,12 +162,7 @@ impl StoreUrl {
         let engine = match scheme {
             Some("postgres" | "postgresql") => return Ok(StoreUrl::Server(ServerUrl::new(name)?)),
             Some("lnd-postgres") => return Ok(StoreUrl::LndServer(LndServerUrl::new(name)?)),
-            Some("lnd-bolt") => Engine::LndBolt,
-            Some("lnd-sqlite") => Engine::LndSqlite,
-            Some("redb") => Engine::Redb,
-            Some("sqlite") => Engine::Sqlite,
-            Some("archive") => Engine::Archive,
-            Some(other) => return Err(UrlError::Scheme(other.into())),
+            Some(scheme) => Engine::named(scheme).ok_or_else(|| UrlError::Scheme(scheme.into()))?,
             None => return recognise(path.into()),
         };
         Ok(StoreUrl::File { engine, path: path.into() })
@@ -180,17 +182,7 @@ fn take_apart(name: &str) -> (Option<&str>, &str) {
 }
 
 fn is_scheme(text: &str) -> bool {
-    [
-        "lnd-bolt",
-        "lnd-sqlite",
-        "lnd-postgres",
-        "redb",
-        "sqlite",
-        "archive",
-        "postgres",
-        "postgresql",
-    ]
-    .contains(&text)
+    ["lnd-postgres", "postgres", "postgresql"].contains(&text) || Engine::named(text).is_some()
 }
 
 impl std::fmt::Display for StoreUrl {

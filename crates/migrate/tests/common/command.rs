@@ -1,4 +1,5 @@
 //! Runs the command.
+#![allow(dead_code, reason = "no file of tests needs all of it")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -19,7 +20,6 @@ impl Desk {
     }
 
     /// Fails if a draft was left behind.
-    #[allow(dead_code, reason = "not every file of tests kills copies")]
     pub(crate) fn holds_no_drafts(&self) {
         let names =
             std::fs::read_dir(self.0.path()).unwrap().map(|entry| entry.unwrap().file_name());
@@ -54,4 +54,18 @@ pub(crate) fn copy(from: &str, to: &str) -> Output {
 
 pub(crate) fn verify(from: &str, to: &str) -> Output {
     migrate(&["verify", "--from", from, "--to", to])
+}
+
+#[track_caller]
+pub(crate) fn succeeds(output: &Output) {
+    assert_eq!(code(output), 0, "{}{}", String::from_utf8_lossy(&output.stdout), stderr(output));
+}
+
+/// What a command tells, but for the name and size of the store.
+pub(crate) fn told(command: &str, store: &str) -> Value {
+    let mut told = json(&migrate(&[command, "--json", store]));
+    for own in ["store", "format", "size"] {
+        told.as_object_mut().unwrap().remove(own);
+    }
+    told
 }

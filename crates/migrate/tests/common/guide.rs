@@ -148,10 +148,14 @@ impl Machine {
 }
 
 /// What of a line is the same on every machine; `None` for a line that need not be there. Times and
-/// rates differ, a slow machine tells how far it is, and free space is what it is.
+/// rates differ, a slow machine tells how far it is, free space is what it is, and each transfer has an
+/// id of its own.
 pub(crate) fn steady(line: &str) -> Option<&str> {
     if line.contains(" a second") {
         return None;
+    }
+    if let Some((told, _)) = line.split_once(" (transfer ") {
+        return Some(told);
     }
     let varies = [("estimate: ", "an estimate"), (" free at ", "free space")];
     let found = varies.into_iter().find(|(part, _)| line.contains(part));

@@ -1,4 +1,5 @@
 //! lnd's table as rows, made from a tree, and written as lnd does.
+#![allow(dead_code, reason = "no file of tests needs all of it")]
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
 //! Places whose stores stop working at a commit, as a process that is killed does.
+#![allow(dead_code, reason = "no file of tests needs all of it")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,6 +15,7 @@ use migrate::finding::Finding;
 use migrate::opened::{self, Failure, Opened};
 use migrate::progress::Progress;
 use migrate::records::Records;
+use migrate::store::unversioned;
 use migrate::url::StoreUrl;
 
 /// Nobody watches.
@@ -179,13 +181,4 @@ pub(crate) fn content(url: &StoreUrl) -> Vec<Record> {
         Kind::ALL.into_iter().flat_map(|kind| Records::new(store.as_ref(), KeyRange::all(kind)));
     let records: Vec<_> = records.collect::<Result<_, _>>().unwrap();
     records.into_iter().map(unversioned).collect()
-}
-
-fn unversioned(mut record: Record) -> Record {
-    match &mut record {
-        Record::Channel(chanstate::Record::Channel(row)) => row.version = Default::default(),
-        Record::LinkNode(linknode::Record::LinkNode(row)) => row.version = Default::default(),
-        _ => {}
-    }
-    record
 }

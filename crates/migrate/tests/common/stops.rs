@@ -101,7 +101,7 @@ pub(crate) fn lnd(desk: &Desk) -> StoreUrl {
             match name.as_slice() {
                 b"final-htlcs" => shorten(bucket, usize::MAX),
                 b"metadata" => {}
-                _ => shorten(bucket, 3),
+                _ => shorten(bucket, 12),
             }
         }
     }

@@ -4,16 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use migrate::command::{self, CopyOptions, Watch};
-use migrate::finding::Finding;
 use migrate::lnd::source::{LndSource, Refused};
-use migrate::opened::{self, Failure};
-use migrate::progress::Progress;
-use migrate::url::StoreUrl;
+use migrate::opened::Failure;
 
 use crate::bolt_writer::Tree;
 use crate::command::{Desk, code, copy, fixture, json, migrate, stderr};
 use crate::kv::{Order, connect, rows, write};
+use crate::meanwhile::copy_with;
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(format!("{}{suffix}", path.display()))
@@ -159,29 +156,10 @@ fn a_running_lnd_is_looked_at_but_not_copied() {
     assert_eq!(code(&copy(path.to_str().unwrap(), &stores.url("sqlite", "store"))), 0);
 }
 
-struct At<F> {
-    phase: &'static str,
-    act: F,
-}
-
-impl<F: Fn() + Sync> Watch for At<F> {
-    fn phase(&self, name: &str, _total: Option<u64>) -> Progress {
-        if name == self.phase {
-            (self.act)();
-        }
-        Progress::silent()
-    }
-
-    fn finding(&self, _finding: &Finding) {}
-}
-
 /// Copies a database and does something to it when a phase begins.
-fn copy_with(path: &Path, phase: &'static str, act: impl Fn() + Sync) -> Result<(), Failure> {
+fn copied(path: &Path, phase: &'static str, act: impl Fn() + Sync) -> Result<(), Failure> {
     let stores = Desk::new();
-    let to = StoreUrl::resolve(&stores.url("sqlite", "store")).unwrap();
-    let from = StoreUrl::resolve(path.to_str().unwrap()).unwrap();
-    let source = opened::open(&from, false).unwrap();
-    let copied = command::copy(&from, &source, &to, CopyOptions::default(), &At { phase, act });
+    let copied = copy_with(path.to_str().unwrap(), &stores.url("sqlite", "store"), phase, act);
     assert_eq!(stores.0.path().join("store").exists(), copied.is_ok());
     copied.map(drop)
 }
@@ -196,7 +174,7 @@ fn a_copy_of_a_database_that_was_written_meanwhile_is_discarded() {
                            where key = cast('nib' as blob)";
             assert_eq!(connect(&path).execute(counted, []).unwrap(), 1);
         };
-        let discarded = copy_with(&path, phase, written);
+        let discarded = copied(&path, phase, written);
         let Err(Failure::Access(what)) = discarded else { panic!("{phase}: {discarded:?}") };
         assert!(what.contains("in use while it was copied"), "{what}");
     }
@@ -224,7 +202,7 @@ fn a_job_sees_one_state() {
 #[test]
 fn a_database_that_rests_is_copied() {
     let (_desk, path) = desk("legacy31.db");
-    copy_with(&path, "copying", || {}).unwrap();
+    copied(&path, "copying", || {}).unwrap();
 }
 
 #[test]

@@ -2,25 +2,9 @@
 
 use std::path::Path;
 
-use serde_json::Value;
-
 use crate::bolt_writer::Tree;
-use crate::command::{Desk, code, copy, fixture, json, migrate, stderr, verify};
+use crate::command::{Desk, code, copy, fixture, json, migrate, stderr, succeeds, told, verify};
 use crate::kv::{Order, rows, write};
-
-#[track_caller]
-fn succeeds(output: &std::process::Output) {
-    assert_eq!(code(output), 0, "{}{}", String::from_utf8_lossy(&output.stdout), stderr(output));
-}
-
-/// What a command tells, but for the name and size of the store.
-fn told(command: &str, store: &str) -> Value {
-    let mut told = json(&migrate(&[command, "--json", store]));
-    for own in ["store", "format", "size"] {
-        told.as_object_mut().unwrap().remove(own);
-    }
-    told
-}
 
 /// Copies a database from both homes; everything must be equal, and each copy verifies against the
 /// other's source.

@@ -8,7 +8,8 @@ use migrate::opened::Failure;
 use pollster::block_on;
 
 use crate::command::{code, copy, fixture, migrate, stderr, verify};
-use crate::database::{Database, copy_with};
+use crate::database::Database;
+use crate::meanwhile::copy_with;
 
 fn source() -> String {
     fixture("legacy31.db").display().to_string()

@@ -5,7 +5,8 @@ use migrate::opened::Failure;
 use pollster::block_on;
 
 use crate::command::{Desk, code, copy, fixture, json, migrate, stderr, verify};
-use crate::database::{Database, copy_with};
+use crate::database::Database;
+use crate::meanwhile::copy_with;
 
 /// A database with a store.
 fn stored() -> Database {

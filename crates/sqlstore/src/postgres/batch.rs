@@ -1,6 +1,6 @@
 //! A batch as one statement.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use channelcoord::{Batch, ChangeSet, Epoch, Op, RecordRef, Seq, Subject, Verdict};
@@ -164,9 +164,10 @@ struct Collected {
 
 impl Collected {
     fn add_set(&mut self, position: usize, set: &ChangeSet) {
+        let present = present(set);
         for op in set.ops() {
             match op {
-                Op::Put(record) if exists(record, set) => {
+                Op::Put(record) if exists(record, &present) => {
                     self.put(Part::Update(record.kind()), position, record);
                 }
                 Op::Put(record) => self.put(Part::Put(record.kind()), position, record),
@@ -200,15 +201,20 @@ impl Collected {
     }
 }
 
-/// Whether a guard of its set sees to it that the record is there.
-fn exists(record: RecordRef<'_>, set: &ChangeSet) -> bool {
-    let mut guards = set.guards().filter(|(_, expected)| *expected != Version::ABSENT);
+/// The subjects that are there if the set applies, as its guards see to.
+fn present(set: &ChangeSet) -> HashSet<Subject> {
+    let present = set.guards().filter(|(_, expected)| *expected != Version::ABSENT);
+    present.map(|(subject, _)| subject).collect()
+}
+
+/// Whether the record is one of them.
+fn exists(record: RecordRef<'_>, present: &HashSet<Subject>) -> bool {
     match record {
         RecordRef::Channel(chanstate::Record::Channel(row)) => {
-            guards.any(|(subject, _)| subject == Subject::Channel(row.no))
+            present.contains(&Subject::Channel(row.no))
         }
         RecordRef::LinkNode(linknode::Record::LinkNode(row)) => {
-            guards.any(|(subject, _)| subject == Subject::LinkNode(row.node_id))
+            present.contains(&Subject::LinkNode(row.node_id))
         }
         _ => false,
     }

@@ -71,7 +71,7 @@ async fn attempt(
 ) -> Result<Option<Result<Stored, CommitError>>, Fault> {
     let text = client.texts.of(batch, puts);
     let rows = session.ask("committing", text, batch.parameters()).await?;
-    let answered = rows.first().map_or(Ok(None), answer);
+    let answered = rows.first().ok_or(sqlx::Error::RowNotFound).and_then(answer);
     // An answer that cannot be read says as little as none.
     if let Some(stale) = answered.map_err(Fault::doing("committing"))? {
         return Ok(Some(Ok(Stored::Answered(stale))));

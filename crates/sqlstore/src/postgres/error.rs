@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use channelcoord::BackendError;
 use chanstate::Cause;
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
 use thiserror::Error;
 
 use crate::fault::{Missing, Shut};
@@ -81,6 +82,8 @@ pub(crate) enum Fault {
 #[derive(Debug, Error)]
 #[error("{message} (SQLSTATE {code})")]
 pub(crate) struct Answer {
+    /// The server ended the session, or itself.
+    ended: bool,
     code: String,
     message: String,
     table: Option<String>,
@@ -103,7 +106,10 @@ impl Fault {
     pub(crate) fn doing(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Fault {
         move |source| match source {
             sqlx::Error::Database(error) => {
+                let severity =
+                    error.try_downcast_ref::<PgDatabaseError>().map(PgDatabaseError::severity);
                 let answer = Answer {
+                    ended: matches!(severity, Some(PgSeverity::Fatal | PgSeverity::Panic)),
                     code: error.code().unwrap_or_default().into_owned(),
                     message: error.message().to_owned(),
                     table: error.table().map(str::to_owned),
@@ -127,6 +133,9 @@ impl Fault {
     /// What it says.
     pub(crate) fn class(&self) -> Class {
         match self {
+            // A server that fails while it commits, such as on a full disk, says why and ends. It may
+            // find the commit in its log when it starts again.
+            Fault::Refused { answer, .. } if answer.ended => Class::Lost,
             Fault::Refused { answer, .. } => class_of(&answer.code),
             Fault::Engine {
                 source: sqlx::Error::Encode(_) | sqlx::Error::Configuration(_),
@@ -134,8 +143,10 @@ impl Fault {
             } => Class::Refused,
             Fault::Engine { .. } | Fault::Late { .. } => Class::Lost,
             // Nothing was sent.
-            Fault::Unconnected(fault) if fault.class() == Class::Lost => Class::Again,
-            Fault::Unconnected(fault) => fault.class(),
+            Fault::Unconnected(fault) => match fault.code().map_or(fault.class(), class_of) {
+                Class::Lost => Class::Again,
+                class => class,
+            },
             // A failover may still be under way.
             Fault::Standby => Class::Again,
             Fault::Setting { .. } | Fault::Damaged { .. } | Fault::Gone { .. } | Fault::Shut(_) => {
@@ -248,6 +259,29 @@ mod tests {
         for code in ["53100", "23505", "22003", "42P01", "54000", ""] {
             assert_eq!(class_of(code), Class::Refused, "{code}");
         }
+    }
+
+    #[test]
+    fn who_ends_the_session_undid_nothing_for_certain() {
+        let answer = |ended, code: &str| Fault::Refused {
+            doing: "committing",
+            answer: Answer {
+                ended,
+                code: code.to_owned(),
+                message: String::new(),
+                table: None,
+                constraint: None,
+            },
+        };
+        for code in ["53100", "58030", "XX000", "40001", "53300", "28P01"] {
+            assert_eq!(answer(true, code).class(), Class::Lost, "{code}");
+            assert_eq!(answer(false, code).class(), class_of(code), "{code}");
+        }
+        // Where nothing was sent, it is the code that says whether it may go better next time.
+        let connecting = |code| Fault::Unconnected(Box::new(answer(true, code))).class();
+        assert_eq!(connecting("28P01"), Class::Refused);
+        assert_eq!(connecting("53300"), Class::Again);
+        assert_eq!(connecting("57P03"), Class::Again);
     }
 
     #[test]

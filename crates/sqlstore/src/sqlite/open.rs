@@ -11,7 +11,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::SqliteBackend;
 use super::connection;
 use super::error::{Engine, is_damage};
-use super::lock::{StoreLock, Unlocked};
+use super::lock::{StoreLock, Unlocked, lock_path};
 use super::session::Session;
 use super::text;
 use crate::open::{OpenError, StoreName};
@@ -81,6 +81,15 @@ impl SqliteBackend {
             other => other?,
         };
         Ok(SqliteBackend::new(None, reader, None))
+    }
+
+    /// The file beside the store at a path that is locked while somebody has it open to write. It is
+    /// there since the store was first written.
+    ///
+    /// # Errors
+    /// `Io` if the path leads nowhere.
+    pub fn lock_path(path: impl AsRef<Path>) -> Result<PathBuf, OpenError> {
+        Ok(lock_path(&real_path(path.as_ref())?))
     }
 }
 

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod batches;
 mod claims;
 mod faults;
 mod opening;

@@ -2,6 +2,7 @@
 
 use channelcoord::{Backend, Record, meta_key};
 use serde::Serialize;
+use sqlstore::SqliteBackend;
 
 use super::check::Check;
 use crate::holder;
@@ -127,7 +128,9 @@ pub(super) fn source_use(url: &StoreUrl, quiet: &Result<Quiet, Failure>) -> Chec
 
 fn stop_advice(url: &StoreUrl) -> String {
     let holder = match url {
-        StoreUrl::File { engine: Engine::Sqlite, path } => holder::of(&opened::lock_path(path)),
+        StoreUrl::File { engine: Engine::Sqlite, path } => {
+            SqliteBackend::lock_path(path).ok().and_then(|lock| holder::of(&lock))
+        }
         StoreUrl::File { path, .. } => holder::of(path),
         StoreUrl::Server(_) | StoreUrl::LndServer(_) => None,
     };

@@ -2,7 +2,7 @@
 //!
 //! A row is an entry of the bucket that its `parent_id` names; a row without a value is a bucket, a
 //! row without a parent belongs to the top level. Nothing but the table's constraints makes a tree of
-//! that, and a file or a dump can come without them: [`SqlTree::open`] looks at all rows before any of
+//! that, and a file or a dump can come without them: `SqlTree::open` looks at all rows before any of
 //! them is used. After that, a row that was found damaged shows as a bucket that cannot be read.
 //!
 //! | Module | Content |

@@ -15,6 +15,7 @@ use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, params_from_iter};
 use rustix::process::{Flock, FlockOffsetType, FlockType, fcntl_getlk};
 use tempfile::TempDir;
+use url::Url;
 
 use super::OpenError;
 use super::engine::{Cell, Engine, EngineError, Row};
@@ -111,8 +112,8 @@ fn connect(
         return Err(opening()(in_place).into());
     }
     if before.log.is_none() {
-        let opened =
-            Connection::open_with_flags(unchanging_uri(path), FLAGS | OpenFlags::SQLITE_OPEN_URI);
+        let uri = unchanging_uri(path).map_err(EngineError::doing("cannot name the database"))?;
+        let opened = Connection::open_with_flags(uri.as_str(), FLAGS | OpenFlags::SQLITE_OPEN_URI);
         return Ok((begin(opened).map_err(opening())?, None));
     }
     let copying = || EngineError::doing::<io::Error>("cannot copy the database with its log");
@@ -157,18 +158,12 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 }
 
 /// Names a file that nobody writes.
-fn unchanging_uri(path: &Path) -> String {
-    let mut uri = String::from("file:");
-    for byte in path.as_os_str().as_encoded_bytes() {
-        match byte {
-            b'/' | b'-' | b'_' | b'.' | b'~' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
-                uri.push(char::from(*byte));
-            }
-            other => uri.push_str(&format!("%{other:02x}")),
-        }
-    }
-    uri.push_str("?immutable=1");
-    uri
+fn unchanging_uri(path: &Path) -> io::Result<Url> {
+    let path = std::path::absolute(path)?;
+    let no_url = || io::Error::other("its path cannot be written as a URL");
+    let mut uri = Url::from_file_path(path).map_err(|()| no_url())?;
+    uri.set_query(Some("immutable=1"));
+    Ok(uri)
 }
 
 /// Another process that has the file open: it holds a lock for as long as it is connected.

@@ -19,8 +19,7 @@ use thiserror::Error;
 
 pub use self::check::{check, unseen};
 pub use self::compare::{Comparison, Difference, Reread, compare};
-pub use self::content::is_content;
-pub(crate) use self::content::unversioned;
+pub use self::content::{is_content, unversioned};
 pub use self::digest::{Digester, StoreDigest};
 pub use self::survey::{Survey, survey};
 use crate::counts::Counts;

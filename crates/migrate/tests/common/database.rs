@@ -1,13 +1,9 @@
 //! A database of its own for each test.
+#![allow(dead_code, reason = "no file of tests needs all of it")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use migrate::command::{self, CopyOptions, CopyReport, Watch};
-use migrate::finding::Finding;
-use migrate::opened::{self, Failure};
-use migrate::progress::Progress;
-use migrate::url::StoreUrl;
 use sqlstore::PostgresOptions;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row};
@@ -137,7 +133,6 @@ impl Shell {
     }
 
     /// As [`run`](Shell::run), for what the server may refuse.
-    #[allow(dead_code, reason = "not every test needs it")]
     pub(crate) fn try_run(&mut self, sql: &str) -> Result<(), String> {
         let run = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.connection);
         self.runtime.block_on(run).map(drop).map_err(|error| error.to_string())
@@ -147,32 +142,4 @@ impl Shell {
         let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut self.connection);
         self.runtime.block_on(rows).unwrap()
     }
-}
-
-/// Copies a store, and does something when a phase of the copy begins.
-pub(crate) fn copy_with(
-    from: &str,
-    to: &str,
-    phase: &'static str,
-    act: impl Fn() + Sync,
-) -> Result<CopyReport, Failure> {
-    let (from, to) = (StoreUrl::resolve(from).unwrap(), StoreUrl::resolve(to).unwrap());
-    let source = opened::open(&from, false).unwrap();
-    command::copy(&from, &source, &to, CopyOptions::default(), &At { phase, act })
-}
-
-struct At<F> {
-    phase: &'static str,
-    act: F,
-}
-
-impl<F: Fn() + Sync> Watch for At<F> {
-    fn phase(&self, name: &str, _total: Option<u64>) -> Progress {
-        if name == self.phase {
-            (self.act)();
-        }
-        Progress::silent()
-    }
-
-    fn finding(&self, _finding: &Finding) {}
 }
