@@ -1,10 +1,13 @@
 //! What tells a source from any other store, and from itself at another time.
 
+use std::path::Path;
+
 use bitcoin::hashes::{Hash, HashEngine, sha256};
 use channelcoord::{Backend, BackendError, Seq};
 use chanstate::codec_struct;
 use chanstate::key::{KeyRange, Kind};
 
+use crate::archive::{ArchiveBackend, ArchiveError};
 use crate::lnd::path::to_sort_key;
 use crate::lnd::source::{Content, LndEntry, LndSource, Walk};
 use crate::lnd::tree::{ReadError, Tree};
@@ -30,8 +33,11 @@ impl Identity {
     pub fn of(url: &StoreUrl, source: &Opened) -> Result<Identity, Failure> {
         match source {
             Opened::Lnd(lnd) => Identity::of_lnd(url, lnd),
-            Opened::Store(store) => Identity::of_store(store.as_ref(), opened::head(url)?.seq)
-                .map_err(|error| Failure::of_backend(url, &error)),
+            Opened::Store(store) => match url.archive() {
+                Some(path) => Identity::of_archive(url, path),
+                None => Identity::of_store(store.as_ref(), opened::head(url)?.seq)
+                    .map_err(|error| Failure::of_backend(url, &error)),
+            },
         }
     }
 
@@ -69,6 +75,15 @@ impl Identity {
         }
         let digest = sha256::Hash::from_engine(engine).to_byte_array();
         Ok(Identity { seq: 0, digest })
+    }
+
+    /// The identity of an archive: it has no sequence numbers, but a digest of everything in it.
+    fn of_archive(url: &StoreUrl, path: &Path) -> Result<Identity, Failure> {
+        let archive = ArchiveBackend::open(path).map_err(|error| match error {
+            ArchiveError::Read(_) => Failure::access(url, &error),
+            _ => Failure::content(url, &error),
+        })?;
+        Ok(Identity { seq: 0, digest: archive.contents().sha256.to_byte_array() })
     }
 
     /// The identity of a store of ours that stands at `seq`: its channels and peers tell it from

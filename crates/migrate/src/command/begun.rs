@@ -1,6 +1,6 @@
 //! A target that an earlier run began to fill.
 
-use channelcoord::{Backend, Stage, Transfer};
+use channelcoord::{Backend, Stage, Transfer, TransferId};
 
 use super::copy::CopyOptions;
 use super::site::Site;
@@ -107,6 +107,31 @@ fn stage_of(site: &dyn Site) -> Option<Stage> {
     match site.open_to_read() {
         Ok(Opened::Store(store)) => Some(part(site.url(), store.as_ref()).ok()??.stage),
         _ => None,
+    }
+}
+
+/// Refuses a target that another run took over since it was looked at. Only whoever has claimed it
+/// knows for sure.
+pub(super) fn require_filling(
+    url: &StoreUrl,
+    target: &dyn Backend,
+    id: TransferId,
+) -> Result<Transfer, Failure> {
+    let found = part(url, target)?.filter(|found| found.id == id && found.stage == Stage::Filling);
+    found.ok_or_else(|| Failure::Access(format!("{url} was taken over by another run meanwhile")))
+}
+
+/// Refuses a claimed target that does not stand where its journal said when it was looked at. What
+/// another run wrote since would be written again, over what a node may have made of it.
+pub(super) fn require_standing(
+    url: &StoreUrl,
+    target: &dyn Backend,
+    journal: &Journal,
+) -> Result<(), Failure> {
+    let found = require_filling(url, target, journal.id)?;
+    match found.detail == journal.at(Stage::Filling).detail {
+        true => Ok(()),
+        false => Err(Failure::Access(format!("{url} was filled further by another run meanwhile"))),
     }
 }
 

@@ -4,7 +4,7 @@ use bitcoin::Network;
 use bitcoin::secp256k1::PublicKey;
 use channelcoord::{Backend, Stage, Transfer, TransferId};
 
-use super::begun::{Begun, is_replaceable, refuse_part};
+use super::begun::{Begun, is_replaceable, refuse_part, require_filling, require_standing};
 use super::fill::{Filling, write_failure};
 use super::phases::Stopwatch;
 use super::preflight::{Pair, preflight};
@@ -203,7 +203,8 @@ impl Job<'_> {
         let mut writer = Writer::go_on(target.as_ref(), journal.clone(), options.batch)
             .map_err(|error| write_failure(url, &error))?;
         let filling = Filling { from, refused, to: url, watch: *watch };
-        let filled = filling.run(source, target.as_ref(), &mut writer);
+        let filled = require_standing(url, target.as_ref(), &journal)
+            .and_then(|()| filling.run(source, target.as_ref(), &mut writer));
         let head = writer.head();
         let journal = writer.into_journal().unwrap_or(journal);
         let released = release(*site, target.as_ref());
@@ -246,17 +247,19 @@ impl Job<'_> {
         )))
     }
 
-    /// Writes another stage; if `at` is given, only into a target that stands there.
+    /// Writes another stage into the target that this copy fills; if `at` is given, only if it stands
+    /// there.
     fn mark(&self, transfer: &Transfer, at: Option<channelcoord::Seq>) -> Result<(), Failure> {
         let url = self.site.url();
         let target = self.site.open()?;
         let failed = |error| Failure::access(url, &error);
         let mut writer = Writer::claim(target.as_ref()).map_err(failed)?;
-        if at.is_some_and(|at| at != writer.head().seq) {
-            return Err(Failure::Access(format!("{url} was written while it was compared")));
-        }
-        writer.set_transfer(transfer).map_err(failed)?;
-        release(self.site, target.as_ref())
+        let marked = match at.is_none_or(|at| at == writer.head().seq) {
+            true => require_filling(url, target.as_ref(), transfer.id)
+                .and_then(|_| writer.set_transfer(transfer).map_err(failed)),
+            false => Err(Failure::Access(format!("{url} was written while it was compared"))),
+        };
+        marked.and(release(self.site, target.as_ref()))
     }
 }
 

@@ -144,11 +144,12 @@ impl Source {
         let found = match self {
             Source::ReadOnly(source) => {
                 let found = Identity::of(&source.url, &source.opened)?;
+                // To read all of it takes a while, and not every lnd is kept out.
                 source.quiet.confirm(&source.url, &source.opened)?;
                 found
             }
             Source::Lnd(marked) => match &marked.text {
-                Some(text) if is_of(text, target) => return Ok(Sealed::Here),
+                Some(text) if is_of(text, target) => return self.require_newest(target, source),
                 Some(text) => {
                     return Err(Failure::Content(format!(
                         "{url} was migrated away before ({text})"
@@ -158,7 +159,7 @@ impl Source {
             },
             Source::Store(side) => match &side.part {
                 Some(part) if part.stage == Stage::Moved && part.id == target.id => {
-                    return Ok(Sealed::Here);
+                    return self.require_newest(target, source);
                 }
                 Some(part) => match part.stage {
                     Stage::Active { .. } => side.identity()?,
@@ -197,6 +198,20 @@ impl Source {
                 room.map_err(|error| marking(&marked.url, &error))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Refuses an older state of the copy that the source was moved to, such as one that was restored:
+    /// the newer one may be in use. A source is sealed after its copy is active; a copy that is not
+    /// was taken back last, and knows what the source will be told by.
+    fn require_newest(&self, target: &Transfer, source: &Identity) -> Result<Sealed, Failure> {
+        match target.stage == Stage::Complete && self.identity_unsealed(source)? != *source {
+            false => Ok(Sealed::Here),
+            true => Err(Failure::Content(format!(
+                "{} was moved when its copy was activated, and this is the copy as it was before: use \
+                 the one that was activated",
+                self.url(),
+            ))),
         }
     }
 

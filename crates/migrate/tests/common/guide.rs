@@ -1,4 +1,5 @@
 //! Reads the commands of `docs/migrate.md` with what they print, and runs them.
+#![allow(dead_code, reason = "no file of tests needs all of it")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,5 @@
 //! Activations, and taking them back, that are stopped at every step.
+#![allow(dead_code, reason = "no file of tests needs all of it")]
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
 //! The command, killed again and again.
+#![allow(dead_code, reason = "no file of tests needs all of it")]
 
 use std::process::{Command, Stdio};
 

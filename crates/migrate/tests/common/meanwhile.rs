@@ -1,4 +1,5 @@
 //! What happens while a copy runs.
+#![allow(dead_code, reason = "no file of tests needs all of it")]
 
 use migrate::command::{self, CopyOptions, CopyReport, Watch};
 use migrate::finding::Finding;

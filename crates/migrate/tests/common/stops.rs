@@ -1,4 +1,5 @@
 //! Copies that are stopped at every commit, before and after it is stored.
+#![allow(dead_code, reason = "no file of tests needs all of it")]
 
 use channelcoord::{NotReady, OpenError, Stage, Store, StoreOptions, Transfer};
 use migrate::command::{CopyOptions, Site, UrlSite, copy, copy_to};

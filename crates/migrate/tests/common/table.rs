@@ -1,4 +1,5 @@
 //! lnd's table in PostgreSQL, as lnd makes it.
+#![allow(dead_code, reason = "no file of tests needs all of it")]
 
 use crate::database::Database;
 use crate::kv::KvRow;

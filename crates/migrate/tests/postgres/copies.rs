@@ -1,5 +1,13 @@
 //! Copies are equal to their source, whatever the way.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use channelcoord::{Stage, Transfer};
+use migrate::command::{self, CopyOptions, Preflight, Watch};
+use migrate::finding::Finding;
+use migrate::opened::{self, Failure, Opened};
+use migrate::progress::Progress;
+use migrate::url::StoreUrl;
 use serde_json::Value;
 
 use crate::command::{Desk, code, copy, fixture, json, migrate, stderr, verify};
@@ -111,4 +119,61 @@ fn a_missing_row_is_found() {
     assert_eq!(code(&verified), 1, "{}", stderr(&verified));
     let text = String::from_utf8(verified.stdout).unwrap();
     assert!(text.contains("only in the source"), "{text}");
+}
+
+/// Does something else in the middle of a copy, once.
+struct Meanwhile<'a> {
+    phase: &'static str,
+    act: &'a (dyn Fn() + Sync),
+    done: AtomicBool,
+}
+
+impl<'a> Meanwhile<'a> {
+    fn at(phase: &'static str, act: &'a (dyn Fn() + Sync)) -> Meanwhile<'a> {
+        Meanwhile { phase, act, done: AtomicBool::new(false) }
+    }
+
+    fn reaches(&self, phase: &str) {
+        if phase == self.phase && !self.done.swap(true, Ordering::Relaxed) {
+            (self.act)();
+        }
+    }
+}
+
+impl Watch for Meanwhile<'_> {
+    fn phase(&self, name: &str, _total: Option<u64>) -> Progress {
+        self.reaches(name);
+        Progress::silent()
+    }
+
+    fn finding(&self, _finding: &Finding) {}
+
+    fn preflight(&self, _preflight: &Preflight) {
+        self.reaches("preflight");
+    }
+}
+
+#[test]
+fn a_run_does_not_write_over_what_another_one_completed_meanwhile() {
+    let database = Database::new();
+    let url = |name: &str| StoreUrl::resolve(name).unwrap();
+    let from = url(&format!("lnd-bolt:{}", fixture("legacy31.db").display()));
+    let to = url(&database.url("store"));
+    let resume = |watch: &dyn Watch| {
+        let source = opened::open(&from, false).unwrap();
+        let options = CopyOptions { resume: true, ..CopyOptions::default() };
+        command::copy(&from, &source, &to, options, watch)
+    };
+    let taken_over = |watch: &dyn Watch| match resume(watch) {
+        Err(Failure::Access(_)) => {}
+        other => panic!("{other:?}"),
+    };
+    let third = || drop(resume(&Meanwhile::at("never", &|| {})).unwrap());
+    let second = || taken_over(&Meanwhile::at("preflight", &third));
+    // The first one made the target and stands still before its first record.
+    taken_over(&Meanwhile::at("copying", &second));
+    let Opened::Store(target) = opened::open(&to, false).unwrap() else { panic!("{to}") };
+    let part = pollster::block_on(Transfer::of(target.as_ref())).unwrap().unwrap();
+    assert_eq!(part.stage, Stage::Complete);
+    equal(&from.to_string(), &database.url("store"));
 }

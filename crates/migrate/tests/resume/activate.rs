@@ -124,6 +124,36 @@ fn a_copy_that_was_written_is_not_taken_back() {
 }
 
 #[test]
+fn an_older_state_of_the_copy_is_neither_activated_nor_taken_back() {
+    let desk = Desk::new();
+    let (from, to) = pair(&desk, "sqlite", "redb");
+    let restored = url(&desk.url("redb", "restored"));
+    std::fs::copy(desk.0.path().join("copy"), desk.0.path().join("restored")).unwrap();
+    activate(&from, &to).unwrap();
+    use_as_node(&to);
+    refused(activate(&from, &restored), "this is the copy as it was before");
+    refused(unseal(&from, &restored), "this is the copy as it was before");
+    assert_eq!((is_usable(&from), is_usable(&restored)), (false, false));
+    use_as_node(&to);
+}
+
+#[test]
+fn an_archive_of_another_time_is_another_source() {
+    let desk = Desk::new();
+    let (from, _) = pair(&desk, "sqlite", "redb");
+    let (older, newer) = (url(&desk.url("archive", "older")), url(&desk.url("archive", "newer")));
+    copy_to(&from, &older);
+    // What this writes, channels and peers do not show.
+    use_as_node(&from);
+    copy_to(&from, &newer);
+    let restored = url(&desk.url("redb", "restored"));
+    copy_to(&older, &restored);
+    refused(activate(&newer, &restored), "is not the store that was copied");
+    assert!(!is_usable(&restored));
+    activate(&older, &restored).unwrap();
+}
+
+#[test]
 fn a_source_that_was_written_is_not_replaced() {
     let desk = Desk::new();
     let (from, to) = pair(&desk, "sqlite", "redb");

@@ -129,6 +129,18 @@ fn what_no_copy_began_is_not_gone_on_with() {
 }
 
 #[test]
+fn a_source_in_use_is_recognised_by_any_name() {
+    let desk = Desk::new();
+    let source = desk.url("sqlite", "source");
+    copy(&node(), &source).unwrap();
+    std::os::unix::fs::symlink("source", desk.0.path().join("link")).unwrap();
+    let held = opened::open_to_write(&url(&source)).unwrap();
+    refused(copy(&desk.url("sqlite", "link"), &desk.url("redb", "a")), 3, "is in use");
+    drop(held);
+    copy(&desk.url("sqlite", "link"), &desk.url("redb", "a")).unwrap();
+}
+
+#[test]
 fn half_a_copy_is_no_source() {
     let desk = Desk::new();
     let half = desk.url("redb", "half");

@@ -76,8 +76,9 @@ pub(super) fn same_file(one: io::Result<fs::Metadata>, other: io::Result<fs::Met
     matches!((one.map(inode), other.map(inode)), (Ok(one), Ok(other)) if one == other)
 }
 
-/// Makes a directory and locks it.
-fn own_directory(parent: &Path) -> io::Result<(TempDir, File)> {
+/// Makes a directory that nobody takes for a leftover as long as the file that comes with it is open:
+/// it locks the directory.
+pub(in crate::command) fn own_directory(parent: &Path) -> io::Result<(TempDir, File)> {
     loop {
         let dir = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
         let lock = match File::open(dir.path()) {

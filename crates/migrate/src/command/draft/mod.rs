@@ -7,6 +7,8 @@ mod schema;
 use channelcoord::{Backend, Transfer};
 
 use self::file::FileDraft;
+pub(super) use self::file::own_directory;
+pub(super) use self::schema::SCRATCH;
 use self::schema::SchemaDraft;
 use crate::opened::Failure;
 use crate::url::{Engine, StoreUrl};

@@ -10,6 +10,9 @@ use crate::url::{ServerUrl, StoreUrl};
 /// What names of schemas for drafts begin with.
 const PREFIX: &str = "migrate_draft_";
 
+/// What names of schemas begin with that something is only tried in.
+pub(in crate::command) const SCRATCH: &str = "migrate_scratch_";
+
 /// A schema with a name that nobody else has.
 pub(in crate::command) struct SchemaDraft {
     url: StoreUrl,
@@ -77,5 +80,10 @@ pub(super) fn is_taken(to: &StoreUrl, target: &ServerUrl) -> Result<bool, Failur
 
 /// Drafts in the database. Whether their processes are gone cannot be told.
 pub(super) fn leftovers(to: &StoreUrl, target: &ServerUrl) -> Result<Vec<String>, Failure> {
-    target.options().schemas(PREFIX).map_err(|error| Failure::access(to, &error))
+    let mut found = Vec::new();
+    for prefix in [PREFIX, SCRATCH] {
+        let schemas = target.options().schemas(prefix);
+        found.extend(schemas.map_err(|error| Failure::access(to, &error))?);
+    }
+    Ok(found)
 }

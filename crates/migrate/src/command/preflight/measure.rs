@@ -1,6 +1,7 @@
 //! How large the target will be, and how long the copy takes: told from a sample of its records,
 //! written to a scratch store at the target's place and read again.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use chanstate::key::{KeyRange, Kind};
 use serde::Serialize;
 use tempfile::TempDir;
 
+use super::super::draft::{SCRATCH, own_directory};
 use super::rehearsal::Seen;
 use crate::archive::{self, ArchiveWriter};
 use crate::opened::{self, Failure};
@@ -150,7 +152,11 @@ struct Scratch {
 }
 
 enum Place {
-    Dir(TempDir),
+    /// Locked, so that another copy beside it does not remove it as a leftover.
+    Dir {
+        dir: TempDir,
+        _lock: File,
+    },
     Schema(ServerUrl),
 }
 
@@ -159,16 +165,17 @@ impl Scratch {
         let failed = |error: &dyn std::error::Error| Failure::access(to, error);
         Ok(match to {
             StoreUrl::File { engine, path } => {
-                let dir =
-                    tempfile::Builder::new().prefix(".migrate-scratch-").tempdir_in(parent(path));
-                let dir = dir.map_err(|error| failed(&error))?;
+                let (dir, lock) = own_directory(&parent(path)).map_err(|error| failed(&error))?;
                 let path = dir.path().join("store");
                 // An archive is made of a store.
                 let engine = if to.archive().is_some() { Engine::Sqlite } else { *engine };
-                Scratch { url: StoreUrl::File { engine, path }, place: Place::Dir(dir) }
+                Scratch {
+                    url: StoreUrl::File { engine, path },
+                    place: Place::Dir { dir, _lock: lock },
+                }
             }
             StoreUrl::Server(server) => {
-                let schema = format!("migrate_scratch_{:016x}", fastrand::u64(..));
+                let schema = format!("{SCRATCH}{:016x}", fastrand::u64(..));
                 let server = server.beside(schema).map_err(|error| failed(&error))?;
                 Scratch { url: StoreUrl::Server(server.clone()), place: Place::Schema(server) }
             }
@@ -182,7 +189,7 @@ impl Scratch {
     fn size(&self) -> Result<u64, Failure> {
         match &self.place {
             Place::Schema(_) => opened::size(&self.url),
-            Place::Dir(dir) => {
+            Place::Dir { dir, .. } => {
                 let files = std::fs::read_dir(dir.path());
                 let sizes = files.and_then(|files| {
                     files.map(|file| Ok(file?.metadata()?.len())).sum::<std::io::Result<u64>>()

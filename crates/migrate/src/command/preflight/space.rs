@@ -20,7 +20,10 @@ pub(super) fn check(to: &StoreUrl, estimate: &Estimate) -> Check {
     match rustix::fs::statvfs(&place) {
         Ok(disk) => {
             let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-            judge(NAME, free, estimate.room, &place.display().to_string())
+            // What a copy that goes on has written is there already.
+            let written = std::fs::metadata(path).map_or(0, |target| target.len());
+            let needed = estimate.room.saturating_sub(written);
+            judge(NAME, free, needed, &place.display().to_string())
         }
         Err(error) => Check::note(NAME, format!("free space at {}: {error}", place.display())),
     }
