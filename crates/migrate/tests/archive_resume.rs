@@ -4,22 +4,20 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "common/bolt_writer.rs"]
-#[allow(dead_code, reason = "not every file of tests needs everything")]
 mod bolt_writer;
 #[path = "common/command.rs"]
-#[allow(dead_code, reason = "not every file of tests needs everything")]
 mod command;
 #[path = "archive_resume/stops.rs"]
 mod each_stop;
 #[path = "archive_resume/half.rs"]
 mod half;
+#[path = "common/kv.rs"]
+mod kv;
 #[path = "archive_resume/refused.rs"]
 mod refused;
 #[path = "archive_resume/site.rs"]
 mod site;
 #[path = "common/stopping.rs"]
-#[allow(dead_code, reason = "not every file of tests needs everything")]
 mod stopping;
 #[path = "common/stops.rs"]
-#[allow(dead_code, reason = "not every file of tests needs everything")]
 mod stops;

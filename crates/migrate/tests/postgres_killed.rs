@@ -8,17 +8,12 @@
 )]
 
 #[path = "common/command.rs"]
-#[allow(dead_code, reason = "not every file of tests needs everything")]
 mod command;
 #[path = "postgres_killed/crashes.rs"]
-#[allow(dead_code, reason = "not every file of tests needs everything")]
 mod crashes;
 #[path = "common/database.rs"]
-#[allow(dead_code, reason = "not every file of tests needs everything")]
 mod database;
 #[path = "common/kills.rs"]
-#[allow(dead_code, reason = "not every file of tests needs everything")]
 mod kills;
 #[path = "common/stopping.rs"]
-#[allow(dead_code, reason = "not every file of tests needs everything")]
 mod stopping;

@@ -17,7 +17,6 @@ mod each_commit;
 #[path = "common/handover.rs"]
 mod handover;
 #[path = "common/kv.rs"]
-#[allow(dead_code, reason = "not every file of tests needs everything")]
 mod kv;
 #[path = "resume/refused.rs"]
 mod refused;

@@ -100,6 +100,7 @@ macro_rules! defects {
                 reads_in_key_order
                 reads_duplicates_once
                 leaves_out_absent_records
+                forgets_the_transfer
                 reads_absent_values_as_empty
                 reads_nothing_if_one_is_absent
                 fails_to_read_the_absent

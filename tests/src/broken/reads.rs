@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use channelcoord::{BackendError, MetaRecord, Record};
+use channelcoord::{BackendError, MetaRecord, Record, Transfer};
 use chanstate::key::{KeyPart, KeyRange, Kind, RecordKey};
 
 use super::flaw::{Flaw, Inner, MANY};
@@ -36,6 +36,14 @@ pub(crate) fn leaves_out_absent_records() -> Flaw {
         let mut found = inner.read(keys)?;
         found.retain(Option::is_some);
         Ok(found)
+    })
+}
+
+/// The part in a transfer is stored and reads as absent, so that half a store is opened.
+pub(crate) fn forgets_the_transfer() -> Flaw {
+    Flaw::reads(|inner, keys| {
+        let found = inner.read(keys)?.into_iter().zip(keys);
+        Ok(found.map(|(found, key)| found.filter(|_| *key != Transfer::key())).collect())
     })
 }
 

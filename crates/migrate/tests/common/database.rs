@@ -113,15 +113,6 @@ impl Drop for Database {
     }
 }
 
-/// Whether the server takes connections.
-#[allow(dead_code, reason = "not every test needs it")]
-pub(crate) fn try_connect() -> Result<(), String> {
-    let server: PgConnectOptions =
-        std::env::var("CHANSTORE_POSTGRES_URL").unwrap().parse().unwrap();
-    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(server.connect()).map(drop).map_err(|error| error.to_string())
-}
-
 /// A connection.
 pub(crate) struct Shell {
     runtime: Runtime,
@@ -134,6 +125,18 @@ impl Shell {
         let options: PgConnectOptions = url.as_str().parse().unwrap();
         let connection = runtime.block_on(options.connect()).unwrap();
         Shell { runtime, connection }
+    }
+
+    /// Connects to a server that may be away; with the process that serves the connection.
+    #[allow(dead_code, reason = "not every test needs it")]
+    pub(crate) fn try_new() -> Result<(i32, Shell), sqlx::Error> {
+        let url: Url = std::env::var("CHANSTORE_POSTGRES_URL").unwrap().parse().unwrap();
+        let options: PgConnectOptions = url.as_str().parse()?;
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let mut connection = runtime.block_on(options.connect())?;
+        let asked = sqlx::query("select pg_backend_pid()").fetch_one(&mut connection);
+        let process = runtime.block_on(asked)?.get(0);
+        Ok((process, Shell { runtime, connection }))
     }
 
     pub(crate) fn run(&mut self, sql: &str) {
