@@ -81,7 +81,7 @@ enum Command {
         #[arg(long)]
         skip_damaged: bool,
         /// Go on with a copy that was stopped, with the same source and options; begin one if nothing
-        /// is there; compare again if it is complete. An archive that was stopped is begun anew.
+        /// is there; compare again if it is complete.
         #[arg(long, conflicts_with = "dry_run")]
         resume: bool,
         /// Records to a commit: the most that is done again after a stop.
