@@ -9,7 +9,7 @@ mod kills;
 #[path = "common/stopping.rs"]
 mod stopping;
 
-use command::{Desk, fixture};
+use command::{Desk, code, copy, fixture};
 use kills::survives_kills;
 
 #[test]
