@@ -169,7 +169,7 @@ impl Session {
         }
     }
 
-    /// As [`write`].
+    /// As [`write()`].
     pub(crate) fn write(self, text: &str) -> Result<(), TombstoneError> {
         match self.0 {
             Inner::Bolt(session) => session.write(text),
